@@ -1,0 +1,154 @@
+"""The event contract: the one place that knows names, builds events and reads them.
+
+An event on the bus is a fact in the past tense. Its EventBridge envelope carries ``source`` (``backbone.<domain>``)
+and ``detail-type``; its ``detail`` is ``{"metadata": {...}, "data": {...}}``. Each version of each event has one JSON
+Schema in schemas/<source>/<Event>.v<version>.json: what is built here is checked against it before it leaves, what is
+read here is checked before it is used, and the schema registry and the docs are made from the same files.
+
+Pure: no AWS, no clock but the one that is passed in.
+"""
+
+import functools
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+
+from backbone.errors import Rejected
+
+SOURCES = {
+    "TransactionFlagged": "backbone.payments",
+    "CustomerNotified": "backbone.payments",
+}
+_NAMESPACE = uuid.UUID("5a8f6d0e-5d1c-5f0e-9a53-7c1d2f0b6b11")
+_SCHEMAS = next(
+    folder
+    for folder in (Path(__file__).parent.parent / "schemas", Path(__file__).parents[3] / "schemas")
+    if folder.is_dir()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What every event says of itself, whatever it is about.
+
+    ``event_id`` is the key of idempotency: the same fact published twice carries the same id. ``correlation_id`` is
+    shared by all that one input led to; ``causation_id`` names the event or record that led to this one.
+    ``occurred_at`` is RFC 3339 in UTC; ``traceparent`` is W3C Trace Context, so that a trace crosses the bus.
+    """
+
+    event_id: str
+    event_version: int
+    correlation_id: str
+    causation_id: str
+    occurred_at: str
+    producer: str
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that has passed its schema. ``data`` is as the schema of ``detail_type`` says."""
+
+    detail_type: str
+    source: str
+    metadata: Metadata
+    data: dict[str, Any]
+
+    def detail(self) -> dict[str, Any]:
+        """The ``detail`` of the EventBridge envelope."""
+        metadata = self.metadata
+        said = {
+            "eventId": metadata.event_id,
+            "eventVersion": metadata.event_version,
+            "correlationId": metadata.correlation_id,
+            "causationId": metadata.causation_id,
+            "occurredAt": metadata.occurred_at,
+            "producer": metadata.producer,
+        }
+        if metadata.traceparent is not None:
+            said["traceparent"] = metadata.traceparent
+        return {"metadata": said, "data": self.data}
+
+
+def event_id(detail_type: str, key: str) -> str:
+    """The id of the one ``detail_type`` event about ``key``: the same on every retry and on every machine."""
+    return str(uuid.uuid5(_NAMESPACE, f"{detail_type}:{key}"))
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with milliseconds, from seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def build(detail_type: str, data: dict[str, Any], metadata: Metadata) -> Event:
+    """An event that is fit to be published.
+
+    Raises ValueError where it breaks its own schema: that is a defect of the producer, not of its input.
+    """
+    event = Event(detail_type, SOURCES[detail_type], metadata, data)
+    problem = violation(f"{event.source}/{detail_type}.v{metadata.event_version}", event.detail())
+    if problem:
+        raise ValueError(f"{detail_type} v{metadata.event_version} breaks its schema: {problem}")
+    return event
+
+
+def parse(detail_type: str, envelope: Mapping[str, Any]) -> Event:
+    """The event in an EventBridge ``envelope``; raises Rejected where it is not a ``detail_type`` we know."""
+    if envelope.get("detail-type") != detail_type or envelope.get("source") != SOURCES[detail_type]:
+        raise Rejected(f"expected {detail_type}, got {envelope.get('source')!r} {envelope.get('detail-type')!r}")
+    detail = envelope.get("detail")
+    version = detail.get("metadata", {}).get("eventVersion") if isinstance(detail, dict) else None
+    schema = f"{SOURCES[detail_type]}/{detail_type}.v{version}"
+    if not isinstance(detail, dict) or not isinstance(version, int) or not (_SCHEMAS / f"{schema}.json").is_file():
+        raise Rejected(f"{detail_type} of an unknown version: {version!r}")
+    problem = violation(schema, detail)
+    if problem:
+        raise Rejected(f"{detail_type} v{version} breaks its schema: {problem}")
+    said = detail["metadata"]
+    return Event(
+        detail_type,
+        SOURCES[detail_type],
+        Metadata(
+            said["eventId"],
+            said["eventVersion"],
+            said["correlationId"],
+            said["causationId"],
+            said["occurredAt"],
+            said["producer"],
+            said.get("traceparent"),
+        ),
+        detail["data"],
+    )
+
+
+def violation(schema: str, document: object) -> str | None:
+    """What in ``document`` breaks ``schema`` (e.g. "backbone.payments/Transaction.v1"), or None where nothing does."""
+    try:
+        _validator(schema)(document)
+    except fastjsonschema.JsonSchemaValueException as broken:
+        return str(broken.message)
+    return None
+
+
+def traceparent(xray_header: str | None) -> str | None:
+    """W3C ``traceparent`` from X-Ray's trace header (``Root=1-5759e988-bd86...;Parent=53995c3f42cd8ad8;Sampled=1``).
+
+    The two carry the same 128 bit trace id and 64 bit parent id; None where the header is absent or incomplete.
+    """
+    fields = dict(part.split("=", 1) for part in (xray_header or "").split(";") if "=" in part)
+    root = fields.get("Root", "").split("-")
+    parent = fields.get("Parent", "")
+    if len(root) != 3 or len(root[1]) + len(root[2]) != 32 or len(parent) != 16:
+        return None
+    return f"00-{root[1]}{root[2]}-{parent}-{'01' if fields.get('Sampled') == '1' else '00'}"
+
+
+@functools.cache
+def _validator(schema: str) -> Any:
+    return fastjsonschema.compile(json.loads((_SCHEMAS / f"{schema}.json").read_text()))

@@ -1,0 +1,1 @@
+"""The embedded AWS: the engine that the project runs on where there is no AWS account, and the commands around it."""

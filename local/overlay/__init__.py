@@ -1,0 +1,34 @@
+"""What the engine lacks, one module per gap: the list below reads as the table of contents.
+
+Each module has one ``install(engine)``, names the AWS documentation that it follows, is proven in ``tests/engine`` by
+an unmodified AWS client, and has a test there that fails once the engine no longer needs it.
+"""
+
+from importlib import import_module
+
+from local.overlay.engine_hooks import AsgiApp, Engine
+
+_OVERLAYS: tuple[str, ...] = (
+    # module: what it brings
+    "lambda_runtime",  # Python functions under AWS's own runtime client, as many as the machine bears
+    "lambda_destinations",  # asynchronous invocations: retries, event age, destinations, dead-letter queues
+    "cloudformation_types",  # AWS::Events::Archive, and how other modules add resource types
+    "schema_registry",  # the schemas API and AWS::EventSchemas
+    "sagemaker",  # serverless endpoints over a real model: AWS::SageMaker, describing and invoking
+    "rest_api",  # REST APIs from OpenAPI; Kinesis and EventBridge integrations with mapping templates
+    "dynamodb_copies",  # items copied as plain JSON: a quarter less work a write
+    "event_condition_keys",  # PutEvents authorised per event, by source and detail-type
+    "eventbridge_targets",  # retries, dead-letter queues and permissions of rule targets; malformed PutEvents entries
+    "sns_delivery",  # dead-letter queues of subscriptions; functions invoked asynchronously
+    "cloudwatch_metrics",  # embedded metric format; AWS/SQS
+    "xray_traces",  # the daemon's port, and traces listed
+    "cloudwatch_alarms",  # alarms by dimension and period, evaluated as time passes
+    "kinesis_event_source",  # event source mappings for Kinesis: parallel shards, partial response, retries, filters
+)
+
+
+def install_all(engine: Engine) -> AsgiApp:
+    """Applies every overlay to the engine in this process; returns the ASGI application to serve."""
+    for name in _OVERLAYS:
+        import_module(f"local.overlay.{name}").install(engine)
+    return engine.app

@@ -1,0 +1,135 @@
+"""Starting, watching and stopping the engine's process, with no orphan left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_PORT = 4566
+_START_DEADLINE_SECONDS = 30.0
+_STOP_DEADLINE_SECONDS = 10.0
+
+
+class EngineError(Exception):
+    """The engine did not start, or is not running; the message says what to do."""
+
+
+def free_port(preferred: int = 0) -> int:
+    """``preferred`` where nothing listens on it, else a port that the system picks."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_healthy(endpoint: str) -> bool:
+    """Whether an engine answers at ``endpoint``."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1) as response:  # noqa: S310 - loopback
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@dataclass
+class EngineProcess:
+    """A running engine. As a context manager it stops the engine, and whatever the engine started, on the way out."""
+
+    process: subprocess.Popen[bytes]
+    endpoint: str
+    home: Path
+    log: Path
+
+    @classmethod
+    def start(cls, *, home: Path, region: str, port: int = 0) -> Self:
+        """Starts an engine below ``home`` and returns when it answers; raises EngineError with the log's tail if not.
+
+        ``port`` 0 lets the system choose. The engine leads a process group of its own, so that one signal reaches its
+        workers too, and Ctrl-C in a terminal reaches only the command that owns it.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        chosen = port or free_port()
+        log = home / "engine.log"
+        with log.open("ab") as sink:
+            process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
+                [sys.executable, "-m", "local.engine", "--port", str(chosen), "--home", str(home), "--region", region],
+                cwd=PROJECT,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        engine = cls(process, f"http://127.0.0.1:{chosen}", home, log)
+        engine._await_health()
+        return engine
+
+    def stop(self) -> None:
+        """Asks the engine to end, then makes sure that its whole process group is gone."""
+        stop_group(self.process.pid)
+        self.process.wait(_STOP_DEADLINE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + _START_DEADLINE_SECONDS
+        while not is_healthy(self.endpoint):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise EngineError(f"The engine did not start. The end of {self.log}:\n{tail(self.log)}")
+            time.sleep(0.05)
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last ``lines`` lines of ``log``, or a word that it is empty."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:]) or "(empty)"
+
+
+def stop_group(leader: int) -> None:
+    """Ends the process group of ``leader``: politely first, then for certain. Does nothing where it is gone already."""
+    _signal_group(leader, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
+    while _leader_alive(leader) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _signal_group(leader, signal.SIGKILL)
+
+
+def _signal_group(leader: int, which: signal.Signals) -> None:
+    try:
+        os.killpg(leader, which)
+    except ProcessLookupError:
+        return
+
+
+def _leader_alive(leader: int) -> bool:
+    try:
+        finished, _ = os.waitpid(leader, os.WNOHANG)
+    except ChildProcessError:
+        return Path(f"/proc/{leader}").exists() if Path("/proc").exists() else _answers_signal(leader)
+    return finished == 0
+
+
+def _answers_signal(leader: int) -> bool:
+    try:
+        os.kill(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""Made-up card traffic for the demo, the load test and the benchmark: a past to backfill, and transactions to stream.
+
+The world comes from ``models.fraud.simulate``. Its clock is set so that the stretch to be streamed ends now; what lies
+before it is the past that a bank would load into its feature store before going live.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from features import SECONDS_PER_DAY, CardProfile, TerminalProfile, add_to_card, compute_features
+from fraud_model import FraudModel
+from fraud_rules import evaluate_rules
+from models.fraud.history import History, history_until
+from models.fraud.simulate import (
+    LabelledTransaction,
+    WorldParameters,
+    as_stream_record,
+    labelled_transactions,
+    position_at,
+    simulate,
+)
+from transaction import Transaction
+from transaction_store import card_item, terminal_item
+from verdict import Candidate, Verdict, decide
+
+HISTORY_DAYS = 44  # the widest window (30 days), the label delay (7) and a week more
+_RECORDS_PER_CALL = 500  # Kinesis PutRecords
+_ITEMS_PER_CALL = 25  # DynamoDB BatchWriteItem
+_WRITERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The past as profiles, and the transactions to stream, in order of time, with their truth."""
+
+    history: History
+    live: Sequence[LabelledTransaction]
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        return [labelled.transaction for labelled in self.live]
+
+
+def make_traffic(*, customers: int, transactions: int, now: float, seed: int) -> Traffic:
+    """Traffic of ``customers`` cards whose last ``transactions`` happen in the days up to ``now`` (epoch seconds).
+
+    A customer makes two transactions a day on average, so the stretch lasts ``transactions / (2 x customers)`` days;
+    ValueError where that is more than the six days that the stream's age limit leaves.
+    """
+    days_live = transactions / (2 * customers)
+    if days_live > 6:
+        raise ValueError(f"{transactions} transactions of {customers} customers last {days_live:.1f} days; at most 6")
+    days = HISTORY_DAYS + 7
+    parameters = WorldParameters(
+        customers=customers,
+        terminals=2 * customers,
+        days=days,
+        start=int(now) - days * SECONDS_PER_DAY,
+        seed=seed,
+    )
+    world = simulate(parameters)
+    end = position_at(world, int(now))
+    first = end - transactions
+    cut = int(world.occurred_at[first])
+    return Traffic(history_until(world, cut), list(labelled_transactions(world, position_at(world, cut), end)))
+
+
+def backfill(dynamodb: Any, table: str, history: History, now: float) -> int:
+    """Writes ``history`` into the Profiles table (boto3 "dynamodb" client); returns the number of items."""
+    items = [card_item(card, profile, 1, now) for card, profile in history.cards.items()]
+    items += [terminal_item(terminal, profile, now) for terminal, profile in history.terminals.items()]
+
+    def write(batch: Sequence[dict[str, Any]]) -> None:
+        request: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in batch]}
+        while request:
+            request = dynamodb.batch_write_item(RequestItems=request).get("UnprocessedItems", {})
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        for _ in writers.map(write, batched(items, _ITEMS_PER_CALL, strict=False)):
+            pass
+    return len(items)
+
+
+def entry(transaction: Transaction) -> dict[str, Any]:
+    """The PutRecords entry of a transaction: its JSON under its card as partition key."""
+    data = json.dumps(as_stream_record(transaction), separators=(",", ":")).encode()
+    return {"Data": data, "PartitionKey": transaction.card_id}
+
+
+def put_entries(
+    kinesis: Any, stream: str, entries: Iterable[dict[str, Any]], on_put: Callable[[int], None] = lambda _: None
+) -> None:
+    """Puts ``entries`` on ``stream`` in order; what Kinesis did not take of a call is put again, with a growing wait."""
+    for batch in batched(entries, _RECORDS_PER_CALL, strict=False):
+        pending = list(batch)
+        for attempt in range(8):
+            answer = kinesis.put_records(StreamName=stream, Records=pending)
+            pending = [
+                record for record, result in zip(pending, answer["Records"], strict=True) if "ErrorCode" in result
+            ]
+            if not pending:
+                break
+            time.sleep(0.05 * 2**attempt)
+        if pending:
+            raise RuntimeError(f"Kinesis did not take {len(pending)} records of {stream} after 8 attempts")
+        on_put(len(batch))
+
+
+def expected_verdicts(traffic: Traffic, model: FraudModel) -> dict[str, Verdict]:
+    """What each live transaction must be judged, recomputed in one pass in memory, by transaction id."""
+    cards = dict(traffic.history.cards)
+    candidates = []
+    for transaction in traffic.transactions:
+        card = cards.get(transaction.card_id, CardProfile())
+        terminal = traffic.history.terminals.get(transaction.terminal_id, TerminalProfile())
+        candidates.append(
+            Candidate(
+                transaction.transaction_id,
+                compute_features(card, terminal, transaction),
+                evaluate_rules(card, transaction),
+            )
+        )
+        cards[transaction.card_id] = add_to_card(card, transaction)
+    return {verdict.transaction_id: verdict for verdict in decide(candidates, model.score, model)}
