@@ -63,8 +63,9 @@ def serve(port: int, home: Path, region: str) -> None:
         )
     (home / "tmp").mkdir(parents=True, exist_ok=True)
     ensure_lambda_runtime(PROJECT)  # here, because an installer may need the variables that are dropped next
+    environment = engine_environment(port, home, region)
     os.environ.clear()
-    os.environ.update(engine_environment(port, home, region))
+    os.environ.update(environment)
 
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415

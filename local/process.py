@@ -8,14 +8,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 4566
-_START_DEADLINE_SECONDS = 30.0
+_START_DEADLINE_SECONDS = 60.0  # a second or two; a busy machine may take its time
 _STOP_DEADLINE_SECONDS = 10.0
 
 
@@ -53,32 +54,49 @@ class EngineProcess:
     log: Path
 
     @classmethod
-    def start(cls, *, home: Path, region: str, port: int = 0) -> Self:
+    def start(
+        cls, *, home: Path, region: str, port: int = 0, owned: bool = True, inherited: Sequence[int] = ()
+    ) -> Self:
         """Starts an engine below ``home`` and returns when it answers; raises EngineError with the log's tail if not.
 
-        ``port`` 0 lets the system choose. The engine leads a process group of its own, so that one signal reaches its
-        workers too, and Ctrl-C in a terminal reaches only the command that owns it.
+        ``port`` 0 lets the system choose. An ``owned`` engine ends with this process, however this process ends
+        (``local.owned``); another one stays. ``inherited`` file descriptors stay open for as long as the engine lives.
+        The engine leads a process group of its own, so that one signal reaches its workers too, and Ctrl-C in a
+        terminal reaches only the command that owns it.
         """
         home.mkdir(parents=True, exist_ok=True)
         chosen = port or free_port()
         log = home / "engine.log"
+        arguments = ["local.engine", "--port", str(chosen), "--home", str(home), "--region", region]
         with log.open("ab") as sink:
             process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
-                [sys.executable, "-m", "local.engine", "--port", str(chosen), "--home", str(home), "--region", region],
+                [sys.executable, "-m", *(["local.owned"] if owned else []), *arguments],
                 cwd=PROJECT,
+                env=with_bytecode(os.environ),
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if owned else subprocess.DEVNULL,
                 start_new_session=True,
+                pass_fds=inherited,
             )
         engine = cls(process, f"http://127.0.0.1:{chosen}", home, log)
-        engine._await_health()
+        try:
+            engine._await_health()
+        except BaseException:
+            engine.stop()
+            raise
         return engine
 
     def stop(self) -> None:
         """Asks the engine to end, then makes sure that its whole process group is gone."""
-        stop_group(self.process.pid)
-        self.process.wait(_STOP_DEADLINE_SECONDS)
+        signal_group(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(_STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            signal_group(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        signal_group(self.process.pid, signal.SIGKILL)
+        _close(self.process.stdin)
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +110,13 @@ class EngineProcess:
         deadline = time.monotonic() + _START_DEADLINE_SECONDS
         while not is_healthy(self.endpoint):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
                 raise EngineError(f"The engine did not start. The end of {self.log}:\n{tail(self.log)}")
             time.sleep(0.05)
+
+
+def with_bytecode(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` without the switch that keeps Python from writing bytecode: it doubles what each start takes."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def tail(log: Path, lines: int = 20) -> str:
@@ -103,33 +125,14 @@ def tail(log: Path, lines: int = 20) -> str:
     return "\n".join(text.splitlines()[-lines:]) or "(empty)"
 
 
-def stop_group(leader: int) -> None:
-    """Ends the process group of ``leader``: politely first, then for certain. Does nothing where it is gone already."""
-    _signal_group(leader, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
-    while _leader_alive(leader) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    _signal_group(leader, signal.SIGKILL)
-
-
-def _signal_group(leader: int, which: signal.Signals) -> None:
+def signal_group(leader: int, which: signal.Signals) -> None:
+    """Signals the process group of ``leader``; does nothing where it is gone already."""
     try:
         os.killpg(leader, which)
     except ProcessLookupError:
         return
 
 
-def _leader_alive(leader: int) -> bool:
-    try:
-        finished, _ = os.waitpid(leader, os.WNOHANG)
-    except ChildProcessError:
-        return Path(f"/proc/{leader}").exists() if Path("/proc").exists() else _answers_signal(leader)
-    return finished == 0
-
-
-def _answers_signal(leader: int) -> bool:
-    try:
-        os.kill(leader, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        pipe.close()

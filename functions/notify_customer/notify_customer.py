@@ -57,6 +57,7 @@ processor = BatchProcessor(event_type=EventType.SQS)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     idempotency.register_lambda_context(context)
+    metrics.add_metric("AlertsReceived", MetricUnit.Count, len(event["Records"]))
     return process_partial_response(event, notify_from_record, processor, context)
 
 

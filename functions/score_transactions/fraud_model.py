@@ -81,7 +81,7 @@ def load(path: Path) -> FraudModel:
         return _model(document)
     except InvalidModelError as error:
         raise InvalidModelError(f"fraud model {path}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"does not have the layout of {FORMAT}: {error!r}"
         raise InvalidModelError(f"fraud model {path}: {reason}") from error
 

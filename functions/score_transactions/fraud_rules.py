@@ -91,8 +91,10 @@ def amount_above_profile(card: CardProfile, transaction: Transaction) -> Finding
 
 def new_card_with_large_amount(card: CardProfile, transaction: Transaction) -> Finding | None:
     """Fire where a card that was hardly used in 30 days, or never, pays a large amount."""
+    if transaction.amount_minor <= NEW_CARD_AMOUNT_MINOR:
+        return None
     count, _ = card_history_30d(card, transaction)
-    if count >= NEW_CARD_COUNT or transaction.amount_minor <= NEW_CARD_AMOUNT_MINOR:
+    if count >= NEW_CARD_COUNT:
         return None
     amount = _money(transaction.amount_minor, transaction)
     sentence = f"The amount {amount} is large for a card with {count} earlier transactions in 30 days."

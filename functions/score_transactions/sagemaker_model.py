@@ -4,6 +4,7 @@ Protocol: Amazon SageMaker, InvokeEndpoint; the XGBoost container takes text/csv
 answers one probability a line.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,9 +35,20 @@ def _invoke(client: Any, endpoint_name: str, rows: Sequence[Sequence[float]]) ->
             EndpointName=endpoint_name, ContentType="text/csv", Accept="text/csv", Body=body.encode()
         )
         text = answer["Body"].read().decode()
-    except (ClientError, BotoCoreError) as failed:
+    except (ClientError, BotoCoreError, UnicodeDecodeError) as failed:
         raise Retryable(f"invoke_endpoint {endpoint_name}: {failed}") from failed
-    scores = [float(value) for value in text.replace(",", "\n").split()]
+    scores = [_probability(value, endpoint_name) for value in text.replace(",", "\n").split()]
     if len(scores) != len(rows):
         raise Retryable(f"endpoint {endpoint_name} answered {len(scores)} scores for {len(rows)} rows")
     return scores
+
+
+def _probability(text: str, endpoint_name: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    # A NaN is below every threshold: taken as it is, it would let each transaction pass in silence.
+    if not 0 <= score <= 1:
+        raise Retryable(f"endpoint {endpoint_name} answered {text[:40]!r} where a probability is expected")
+    return score

@@ -9,7 +9,8 @@ message in the quarantine with the reason, or a failure that Kinesis brings agai
    that moment, and move the card's profile on.
 4. Score all new transactions in one call and decide.
 5. Commit in chunks, publish what was flagged, quarantine what was refused. The first record for which any of it failed
-   is where Kinesis starts again; what was done after it is recognised then.
+   is where Kinesis starts again; what was done after it is recognised then. A refused record leaves no row to be
+   recognised by, so none is quarantined that Kinesis will bring again.
 
 Knows no AWS: collaborators are arguments.
 """
@@ -18,7 +19,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import batched
+from itertools import batched, takewhile
 from typing import Any, Protocol
 
 from backbone import contracts
@@ -107,16 +108,20 @@ class QuarantineStore(Protocol):
     def put(self, refusals: Sequence[Refusal]) -> Mapping[str, str]: ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch. ``failed_from`` is the sequence number that Kinesis starts again from, or None."""
+    """What became of a batch. ``failed_from`` is the sequence number that Kinesis starts again from, or None.
+
+    Counts are of things done, so that they add up over retries: ``scored`` rows were written, ``flagged`` of them with
+    an event, ``refused`` records went into the quarantine, and ``repeated`` ones were recognised and are done with.
+    """
 
     records: int
-    scored: int = 0
-    flagged: int = 0
-    refused: int = 0
-    repeated: int = 0
-    failed_from: str | None = None
+    scored: int
+    flagged: int
+    refused: int
+    repeated: int
+    failed_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +135,16 @@ class _New:
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch sorted by what each record turned out to be."""
+    """A batch sorted by what each record turned out to be.
+
+    ``repeated`` holds the records' event ids; ``unpublished`` is by transaction id, for one event is published once
+    however many records of the batch repeat its transaction.
+    """
 
     new: list[_New] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    unpublished: list[tuple[ReceivedTransaction, Event]] = field(default_factory=list)
-    repeated: int = 0
+    unpublished: dict[str, tuple[ReceivedTransaction, Event]] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
 
 
 def score_batch[State: KnownState](
@@ -152,52 +161,65 @@ def score_batch[State: KnownState](
 ) -> BatchResult:
     """Scores ``records`` in order and says what became of them; ``now`` is in seconds since the epoch.
 
-    Raises what ``score`` raises, and Retryable where the store cannot be read: nothing was changed then.
+    Where the store or the model is away (Retryable) the batch is given back from the first record that needed it. What
+    is raised is a defect and not the weather: Kinesis then halves the batch until the record that causes it is alone.
     """
-    received, refusals = _read(records, now)
-    known = store.load(
-        {one.transaction.card_id for one in received},
-        {one.transaction.terminal_id for one in received},
-        {one.transaction.transaction_id for one in received},
-    )
-    batch = _sort(received, known)
-    batch.refusals += refusals
-    verdicts = decide([one.candidate for one in batch.new], score, facts)
-    decisions = [
-        Decision(one.received, verdict, one.card_after, _flagged_event(one.received, verdict, now, traceparent))
-        for one, verdict in zip(batch.new, verdicts, strict=True)
-    ]
+    received, refusals = _read(records)
+    try:
+        known = store.load(
+            {one.transaction.card_id for one in received},
+            {one.transaction.terminal_id for one in received},
+            {one.transaction.transaction_id for one in received},
+        )
+        batch = _sort(received, known)
+        decisions = _decide(batch.new, score, facts, now, traceparent)
+    except Retryable as away:
+        batch, committed = _Batch(), []
+        failed = {one.record.event_id: str(away) for one in received}
+    else:
+        failed = _commit(store, known, decisions, chunk_size, now)
+        committed = [decision for decision in decisions if decision.received.record.event_id not in failed]
+        flagged = [(decision.received, decision.event) for decision in committed if decision.event is not None]
+        failed |= _publish(bus, store, [*batch.unpublished.values(), *flagged], now)
 
-    positions = {record.event_id: position for position, record in enumerate(records)}
-    failed = _commit(store, known, decisions, chunk_size, now)
-    flagged = [(decision.received, decision.event) for decision in decisions if decision.event is not None]
-    reached = min((positions[event_id] for event_id in failed), default=len(records))
-    due = [one for one in flagged if positions[one[0].record.event_id] < reached] + batch.unpublished
-    failed |= _publish(bus, store, due, now)
-    failed |= quarantine.put(batch.refusals)
-
-    for event_id, reason in failed.items():
-        logger.warning("record is to be brought again", extra={"stream_event_id": event_id, "reason": reason})
-    first = min((positions[event_id] for event_id in failed), default=None)
+    done = _done(records, failed)
+    refused = [refusal for refusal in (*refusals, *batch.refusals) if refusal.record.event_id in done]
+    not_kept = quarantine.put(refused)
+    failed |= not_kept
+    done = _done(records, failed)
+    given_back = records[len(done)] if len(done) < len(records) else None
+    if given_back is not None:
+        logger.warning(
+            "given back from record %s on: %s (%d of %d records failed)",
+            given_back.event_id,
+            failed[given_back.event_id],
+            len(failed),
+            len(records),
+        )
     return BatchResult(
         records=len(records),
-        scored=sum(decision.received.record.event_id not in failed for decision in decisions),
-        flagged=len(flagged),
-        refused=len(batch.refusals),
-        repeated=batch.repeated,
-        failed_from=None if first is None else records[first].sequence_number,
+        scored=len(committed),
+        flagged=sum(decision.event is not None for decision in committed),
+        refused=len(refused) - len(not_kept),
+        repeated=len(batch.repeated & done),
+        failed_from=given_back.sequence_number if given_back else None,
     )
 
 
-def _read(records: Sequence[StreamRecord], now: float) -> tuple[list[ReceivedTransaction], list[Refusal]]:
+def _read(records: Sequence[StreamRecord]) -> tuple[list[ReceivedTransaction], list[Refusal]]:
     received: list[ReceivedTransaction] = []
     refusals: list[Refusal] = []
     for record in records:
         try:
-            received.append(read_transaction(record, now))
+            received.append(read_transaction(record))
         except Rejected as rejected:
             refusals.append(Refusal(record, rejected.reason))
     return received, refusals
+
+
+def _done(records: Sequence[StreamRecord], failed: Mapping[str, str]) -> set[str]:
+    """The event ids of the records before the first that failed: Kinesis does not bring these again."""
+    return set(takewhile(lambda event_id: event_id not in failed, (record.event_id for record in records)))
 
 
 def _sort(received: Sequence[ReceivedTransaction], known: KnownState) -> _Batch:
@@ -213,11 +235,11 @@ def _sort(received: Sequence[ReceivedTransaction], known: KnownState) -> _Batch:
                 Refusal(one.record, f"transactionId {identity} was used before by another transaction")
             )
         elif (seen := known.transactions.get(identity)) is not None:
-            batch.repeated += 1
+            batch.repeated.add(one.record.event_id)
             if seen.flagged_event and not seen.is_published:
-                batch.unpublished.append((one, _stored_event(seen.flagged_event)))
+                batch.unpublished.setdefault(identity, (one, _stored_event(seen.flagged_event)))
         elif identity in added:
-            batch.repeated += 1
+            batch.repeated.add(one.record.event_id)
         else:
             added.add(identity)
             batch.new.append(_add(one, known))
@@ -232,6 +254,16 @@ def _add(received: ReceivedTransaction, known: KnownState) -> _New:
     candidate = Candidate(transaction.transaction_id, features, evaluate_rules(card, transaction))
     known.cards[transaction.card_id] = add_to_card(card, transaction)
     return _New(received, candidate, known.cards[transaction.card_id])
+
+
+def _decide(
+    new: Sequence[_New], score: Scorer, facts: DecisionFacts, now: float, traceparent: str | None
+) -> list[Decision]:
+    verdicts = decide([one.candidate for one in new], score, facts)
+    return [
+        Decision(one.received, verdict, one.card_after, _flagged_event(one.received, verdict, now, traceparent))
+        for one, verdict in zip(new, verdicts, strict=True)
+    ]
 
 
 def _flagged_event(

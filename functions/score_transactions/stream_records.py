@@ -1,7 +1,8 @@
 """Reading what producers put on the stream: bytes in, a transaction or a reason out.
 
-Pure: the clock is an argument. Every way in which a record can be wrong has its own sentence, because the person who
-finds it in the quarantine has nothing else to go by.
+Pure, and without a clock: a record's age is what it was when it arrived on the stream, so that its last delivery is
+judged as its first was. Every way in which a record can be wrong has its own sentence, because the person who finds it
+in the quarantine has nothing else to go by.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ SCHEMA = "backbone.payments/Transaction.v1"
 MAXIMUM_RECORD_BYTES = 64 * 1024
 # Clocks drift; a card terminal's by a minute or two.
 MAXIMUM_FUTURE_SECONDS = 5 * 60
-# The stream itself keeps a day; a week allows for a producer that was cut off over a long weekend. What is older would
-# fall into feature windows that have been scored already.
+# A week allows for a producer that was cut off over a long weekend. What is older would fall into feature windows that
+# have been scored already. How long a record then waits on the stream is bounded by the stream's own retention.
 MAXIMUM_AGE_SECONDS = 7 * 24 * 3600
 
 
@@ -58,7 +59,7 @@ class Refusal:
     reason: str
 
 
-def read_transaction(record: StreamRecord, now: float) -> ReceivedTransaction:
+def read_transaction(record: StreamRecord) -> ReceivedTransaction:
     """The transaction in ``record``; raises Rejected with the reason where it is none that can be scored."""
     if len(record.data) > MAXIMUM_RECORD_BYTES:
         raise Rejected(f"record of {len(record.data):,} bytes; at most {MAXIMUM_RECORD_BYTES:,} are taken")
@@ -67,11 +68,12 @@ def read_transaction(record: StreamRecord, now: float) -> ReceivedTransaction:
     if problem:
         raise Rejected(f"breaks schema {SCHEMA}: {problem}")
     occurred_at = _parse_timestamp(said["occurredAt"])
-    if occurred_at > now + MAXIMUM_FUTURE_SECONDS:
-        raise Rejected(f"occurredAt {said['occurredAt']} lies {occurred_at - now:,.0f} s in the future")
-    if occurred_at < now - MAXIMUM_AGE_SECONDS:
+    age = record.arrived_at - occurred_at
+    if age < -MAXIMUM_FUTURE_SECONDS:
+        raise Rejected(f"occurredAt {said['occurredAt']} lay {-age:,.0f} s in the future when it arrived")
+    if age > MAXIMUM_AGE_SECONDS:
         raise Rejected(
-            f"occurredAt {said['occurredAt']} is {(now - occurred_at) / 86400:,.1f} days old; at most 7 are taken"
+            f"occurredAt {said['occurredAt']} was {age / 86400:,.1f} days old when it arrived; at most 7 are taken"
         )
     if record.partition_key != said["cardId"]:
         raise Rejected(f"partition key {record.partition_key!r} is not the cardId {said['cardId']!r}: order is lost")
@@ -87,6 +89,7 @@ def read_transaction(record: StreamRecord, now: float) -> ReceivedTransaction:
         longitude=float(said["location"]["longitude"]),
     )
     correlation_id = said.get("correlationId") or contracts.event_id("Transaction", transaction.transaction_id)
+    _require_unicode("correlationId", correlation_id)
     digest = hashlib.sha256(repr(astuple(transaction)).encode()).hexdigest()[:32]
     return ReceivedTransaction(record, transaction, correlation_id, digest)
 
@@ -100,6 +103,15 @@ def _parse_json(data: bytes) -> Any:
         raise Rejected("not JSON that can be read: nested too deeply") from broken
     except ValueError as broken:
         raise Rejected(f"not JSON: {broken}") from broken
+
+
+def _require_unicode(field: str, text: str) -> None:
+    # JSON can spell half of a surrogate pair (\ud800). It is no character, and DynamoDB and the bus refuse it: better
+    # one record here than a whole batch there.
+    try:
+        text.encode()
+    except UnicodeEncodeError as broken:
+        raise Rejected(f"{field} is not Unicode: {broken.reason} at character {broken.start}") from broken
 
 
 def _refuse_constant(name: str) -> None:

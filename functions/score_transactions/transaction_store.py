@@ -84,7 +84,11 @@ class TransactionStore:
         return known
 
     def commit(self, known: Known, decisions: Sequence[Decision], now: float) -> None:
-        """Writes all that ``decisions`` (at most CHUNK_SIZE) change, or nothing; raises Retryable where nothing was."""
+        """Writes all that ``decisions`` (at most CHUNK_SIZE) change, or nothing; raises Retryable where nothing was.
+
+        Raises ClientError where DynamoDB calls an item invalid: that would fail for ever, and Kinesis finds the record
+        by halving the batch.
+        """
         last_profiles = {decision.transaction.card_id: decision.card_after for decision in decisions}
         items = [self._row(decision, now) for decision in decisions]
         items += [
@@ -116,8 +120,9 @@ class TransactionStore:
             "amountMinor": {"N": str(transaction.amount_minor)},
             "currency": {"S": transaction.currency},
             "occurredAt": {"N": str(transaction.occurred_at)},
-            "latitude": {"N": str(transaction.latitude)},
-            "longitude": {"N": str(transaction.longitude)},
+            # Seven decimals are a centimetre; DynamoDB refuses a number as near to zero as 1e-200.
+            "latitude": {"N": f"{transaction.latitude:.7f}"},
+            "longitude": {"N": f"{transaction.longitude:.7f}"},
             "score": {"N": f"{verdict.score:.6f}"},
             "flagged": {"BOOL": verdict.flagged},
             "severity": {"S": verdict.severity},
@@ -203,14 +208,15 @@ class TransactionStore:
         for attempt in range(_CONFLICT_ATTEMPTS):
             try:
                 self.client.transact_write_items(TransactItems=items)
-            except self.client.exceptions.TransactionCanceledException as cancelled:
-                codes = Counter(reason["Code"] for reason in cancelled.response.get("CancellationReasons", []))
-                del codes["None"]
-                if set(codes) != {"TransactionConflict"}:
-                    raise Retryable(f"transaction cancelled: {dict(codes) or cancelled}") from cancelled
+            except ClientError as failed:
+                codes = _cancellation_codes(failed)
+                if codes & {"ValidationError", "ValidationException"}:
+                    raise
+                if codes != {"TransactionConflict"}:
+                    raise Retryable(f"transact_write_items: {failed}") from failed
                 self.wait(_jittered(attempt))
                 continue
-            except (ClientError, BotoCoreError) as failed:
+            except BotoCoreError as failed:
                 raise Retryable(f"transact_write_items: {failed}") from failed
             return
         raise Retryable(f"the same items were being written elsewhere {_CONFLICT_ATTEMPTS} times in a row")
@@ -252,6 +258,12 @@ def _terminal_from_item(item: Mapping[str, Any]) -> TerminalProfile:
         if name[0] in "nf" and name[1:].isdigit():
             counts.setdefault(int(name[1:]), [0, 0])["nf".index(name[0])] = int(value["N"])
     return TerminalProfile({day: (count, frauds) for day, (count, frauds) in counts.items()})
+
+
+def _cancellation_codes(failed: ClientError) -> set[str]:
+    """Why a transaction was cancelled, without repetition; the error's own code where it was not that."""
+    reasons = failed.response.get("CancellationReasons", [])
+    return {reason["Code"] for reason in reasons} - {"None"} or {failed.response["Error"]["Code"]}
 
 
 def _profile_expiry(now: float) -> int:

@@ -16,7 +16,9 @@ _OVERLAYS: tuple[str, ...] = (
     "schema_registry",  # the schemas API and AWS::EventSchemas
     "sagemaker",  # serverless endpoints over a real model: AWS::SageMaker, describing and invoking
     "rest_api",  # REST APIs from OpenAPI; Kinesis and EventBridge integrations with mapping templates
+    "secure_transport",  # loopback counts as TLS, so that TLS-only policies hold here as there
     "dynamodb_copies",  # items copied as plain JSON: a quarter less work a write
+    "batch_actions",  # a batch of messages is authorised as the single action
     "event_condition_keys",  # PutEvents authorised per event, by source and detail-type
     "eventbridge_targets",  # retries, dead-letter queues and permissions of rule targets; malformed PutEvents entries
     "sns_delivery",  # dead-letter queues of subscriptions; functions invoked asynchronously

@@ -81,7 +81,13 @@ def install(_: Engine) -> None:
     deliver = deliveries()
 
     def invoke_target(target: Any, event: Any, rule: Any, view: Any = None) -> None:
-        deliver(_delivery(target, event, rule, view or eventbridge._pattern_event_view(event)))
+        # One target whose input settings cannot be applied must not take the other targets' events with it.
+        try:
+            delivery = _delivery(target, event, rule, view or eventbridge._pattern_event_view(event))
+        except Exception:
+            logger.exception("Event lost, the input settings of target %s failed: %s", target.get("Arn"), event)
+            return
+        deliver(delivery)
 
     engine_hooks.replace(eventbridge, "_invoke_target", invoke_target)
     put_events = engine_hooks.original(eventbridge, "_put_events")

@@ -23,6 +23,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.services import kinesis, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -32,8 +33,24 @@ from local.overlay.kinesis_followed import FollowedMapping, Lane, ShardReader, s
 from local.overlay.kinesis_lane import work
 from local.overlay.kinesis_mapping_settings import filter_patterns, settings_error
 
-_CLOSED_SHARDS = "closed_shards"  # our entry in the engine's record of a stream: (shard id, shard), oldest first
+_CLOSED_SHARDS = (
+    "closed_shards"  # ours, in the engine's record of a stream and as long as it: (id, shard), oldest first
+)
 _RESOURCE_TYPE = "AWS::Lambda::EventSourceMapping"
+
+# Private names of the engine that this module and its lanes use without replacing them.
+_USED = {
+    lambda_svc: (
+        "_esms",
+        "_esm_response",
+        "_execute_function",
+        "_get_func_record_for_qualifier",
+        "_invalid_parameter_value",
+        "json_response",
+    ),
+    kinesis: ("_streams", "_resolve_stream"),
+    lambda_runtime: ("execution_credentials",),
+}
 
 type _Key = tuple[str, str, str]  # account id, region, mapping id
 
@@ -43,8 +60,9 @@ _followed: dict[_Key, FollowedMapping] = {}
 
 def install(engine: Engine) -> None:
     """Replaces the engine's poller for Kinesis; its poller for SQS and DynamoDB stays as it is."""
-    for name in ("_get_func_record_for_qualifier", "_execute_function", "_esms", "_esm_response"):
-        original(lambda_svc, name)
+    for module, names in _USED.items():
+        for name in names:
+            original(module, name)
     replace(kinesis, "esm_wake", wake)
     for name in ("_split_shard", "_merge_shards", "_update_shard_count"):
         replace(kinesis, name, _keeping_closed_shards(original(kinesis, name), engine))

@@ -2,9 +2,9 @@
 
 Follows https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html (an error is tried again
 MaximumRetryAttempts times, one and two minutes later; a throttle goes back to the queue uncounted; nothing is tried
-once it is older than MaximumEventAgeInSeconds), .../invocation-async-retain-records.html (the invocation record; on an event
-bus it is the detail of an event of source "lambda") and the same page's part on dead-letter queues (the event as it
-came, with attributes RequestID, ErrorCode and ErrorMessage). The function's role must be allowed to send.
+once it is older than MaximumEventAgeInSeconds), .../invocation-async-retain-records.html (the invocation record; on an
+event bus it is the detail of an event of source "lambda") and the same page's part on dead-letter queues (the event as
+it came, with attributes RequestID, ErrorCode and ErrorMessage). The function's role must be allowed to send.
 
 The engine sends nothing on success, knows no event bus, always says three invocations, and puts the record instead of
 the event into a dead-letter queue.

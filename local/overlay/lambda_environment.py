@@ -69,6 +69,7 @@ class Outcome:
 
     payload: bytes
     status: Status
+    init_lines: list[LogLine]
     lines: list[LogLine]
     started_at: float  # seconds since 1970
     duration: float
@@ -158,11 +159,12 @@ class ExecutionEnvironment:
 
     def _make_ready(self, run: "_Run") -> None:
         """Returns once the process waits for an event: Init has ten seconds, then once more the function's own time."""
-        if self._process is not None:
+        if self._is_alive():
             try:
                 return self._await_next(time.monotonic() + run.invocation.timeout)
             except _RuntimeExitError:
-                self.end()  # between two invocations: nobody's event is lost, so nobody need know
+                pass  # between two invocations: nobody's event is lost, so nobody need know
+        self.end()
         begun = time.monotonic()
         self._start()
         try:
@@ -179,6 +181,7 @@ class ExecutionEnvironment:
         invocation, waiting, self._waiting = run.invocation, self._waiting, None
         if waiting is None:
             raise RuntimeError("An event was to be handed to a process that had not asked for one.")
+        run.init_lines = self._output.take()
         if run.deadline == 0.0:
             run.begin()
         deadline_ms = int(time.time() * 1000 + (run.deadline - time.monotonic()) * 1000)
@@ -220,6 +223,9 @@ class ExecutionEnvironment:
         return run.outcome(_document(document), status, lines, memory_used, fatal_type)
 
     # The process
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def _start(self) -> None:
         settings = self.settings
@@ -335,6 +341,7 @@ class _Run:
 
     invocation: Invocation
     init_duration: float | None = None
+    init_lines: list[LogLine] = field(default_factory=list)
     deadline: float = 0.0
     started_at: float = field(default_factory=time.time)
     _begun: float = field(default_factory=time.monotonic)
@@ -347,7 +354,17 @@ class _Run:
         self, payload: bytes, status: Status, lines: list[LogLine], memory_used: int, fatal_type: str | None = None
     ) -> Outcome:
         duration = (time.monotonic() - self._begun) * 1000
-        return Outcome(payload, status, lines, self.started_at, duration, self.init_duration, memory_used, fatal_type)
+        return Outcome(
+            payload,
+            status,
+            self.init_lines,
+            lines,
+            self.started_at,
+            duration,
+            self.init_duration,
+            memory_used,
+            fatal_type,
+        )
 
 
 class _ServedConnection:

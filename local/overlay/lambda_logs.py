@@ -59,6 +59,7 @@ class OutputReader:
         self._now_ms = now_ms
         self._pending = b""
         self._lines: list[LogLine] = []
+        self._latest = 0
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the pipe; they may end anywhere."""
@@ -68,7 +69,7 @@ class OutputReader:
     def take(self) -> list[LogLine]:
         """Every event so far, a last line without its line break included; the next call starts afresh."""
         if self._pending and not self._pending.startswith(_FRAME_START):
-            self._lines.append(LogLine(self._now_ms(), _text(self._pending)))
+            self._lines.append(self._event(self._now_ms(), self._pending))
             self._pending = b""
         lines, self._lines = self._lines, []
         return lines
@@ -85,7 +86,7 @@ class OutputReader:
             if line is None:
                 return
             if line:
-                yield LogLine(self._now_ms(), _text(line))
+                yield self._event(self._now_ms(), line)
 
     def _take_frame(self) -> LogLine | None:
         if len(self._pending) < _FRAME_HEADER_BYTES:
@@ -95,7 +96,12 @@ class OutputReader:
             return None
         microseconds = int.from_bytes(self._pending[8:16])
         message, self._pending = self._pending[_FRAME_HEADER_BYTES:end], self._pending[end:]
-        return LogLine(microseconds // 1000, _text(message).rstrip("\n"))
+        return self._event(microseconds // 1000, message.rstrip(b"\n"))
+
+    def _event(self, timestamp: int, message: bytes) -> LogLine:
+        """Never earlier than the event before it: a log is sorted by time, and only frames tell when they were sent."""
+        self._latest = max(timestamp, self._latest)
+        return LogLine(self._latest, message.decode("utf-8", errors="replace"))
 
     def _take_line(self) -> bytes | None:
         """Up to a line break, to the start of a frame, or to the longest that an event may be."""
@@ -111,13 +117,15 @@ class OutputReader:
         return line
 
 
-def with_platform_lines(lines: list[LogLine], report: Report, logging_config: dict[str, Any]) -> list[LogLine]:
-    """The function's ``lines`` between Lambda's own, in the format and from the level that LoggingConfig names."""
+def with_platform_lines(
+    init_lines: list[LogLine], lines: list[LogLine], report: Report, logging_config: dict[str, Any]
+) -> list[LogLine]:
+    """The function's lines and Lambda's own around them, in the format and from the level that LoggingConfig names."""
     if str(logging_config.get("LogFormat", "Text")).upper() != "JSON":
-        return [*_text_before(report), *lines, *_text_after(report)]
+        return [*init_lines, *_text_before(report), *lines, *_text_after(report)]
     if logging_config.get("SystemLogLevel") == "WARN" and report.status == "success":
-        return lines
-    return [_json_start(report), *lines, _json_report(report)]
+        return [*init_lines, *lines]
+    return [*init_lines, _json_start(report), *lines, _json_report(report)]
 
 
 def exit_line(request_id: str, message: str, error_type: str) -> str:
@@ -172,7 +180,3 @@ def _json_report(report: Report) -> LogLine:
 def _json_line(at_ms: int, kind: str, record: dict[str, Any]) -> LogLine:
     at = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     return LogLine(at_ms, json.dumps({"time": at, "type": kind, "record": record}, separators=(",", ":")))
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace")

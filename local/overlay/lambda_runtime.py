@@ -52,7 +52,6 @@ _SHAPES_AN_ENVIRONMENT = (
     "Version", "CodeSha256", "Handler", "Runtime", "Environment", "MemorySize", "Role", "Layers", "LoggingConfig",
 )  # fmt: skip
 _LINEAGE = re.compile(r"Lineage=[^;:]*:(\d+)")
-_RESERVED_VARIABLE = re.compile(r"AWS_LAMBDA_(?!EXEC_WRAPPER)|_HANDLER$|_X_AMZN_TRACE_ID$|LAMBDA_TASK_ROOT$|_LAMBDA_")
 
 _log = logging.getLogger("local.lambda")
 # Set by who retries an event: the request id of an asynchronous invocation is the same in every attempt.
@@ -129,7 +128,7 @@ class PythonRuntime:
         finally:
             self.pool.release(environment)
         lines = with_platform_lines(
-            outcome.lines, _report(config, request_id, outcome), config.get("LoggingConfig") or {}
+            outcome.init_lines, outcome.lines, _report(config, request_id, outcome), config.get("LoggingConfig") or {}
         )
         _write_log(environment.settings, lines)
         text = "".join(f"{line.message}\n" for line in lines)
@@ -172,8 +171,7 @@ class PythonRuntime:
         Three serve this machine only: HOME and TMPDIR, so that no function reads the developer's ~/.aws or litters
         /tmp, and AWS_ENDPOINT_URL where the function declares none or an empty one.
         """
-        declared: dict[str, str] = (config.get("Environment") or {}).get("Variables") or {}
-        own = {name: value for name, value in declared.items() if not _RESERVED_VARIABLE.match(name)}
+        own: dict[str, str] = (config.get("Environment") or {}).get("Variables") or {}
         region = str(config["FunctionArn"]).split(":")[3]
         defaults = {
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",

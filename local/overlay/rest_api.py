@@ -7,6 +7,9 @@ API's id when its definition changes (the engine made a new one, with a new addr
 gateway response asks ($context.error.validationErrorString), and refuses bodies over 10 MB.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html (10 MB, 29 s)
 
+A changed definition takes effect at once here; on AWS it does with the next deployment, which SAM makes by itself and a
+plain template must ask for with a new AWS::ApiGateway::Deployment.
+
 Address here: ``http://127.0.0.1:PORT/restapis/{id}/{stage}/_user_request_/{path}``.
 """
 

@@ -33,6 +33,7 @@ _KNOWN_EXTENSIONS = {
     "x-amazon-apigateway-gateway-responses",
     "x-amazon-apigateway-binary-media-types",
     "x-amazon-apigateway-api-key-source",
+    "x-amazon-apigateway-policy",
 }
 
 
@@ -47,6 +48,7 @@ def import_definition(api_id: str, definition: Document) -> None:
     api = apigateway_v1._rest_apis[api_id]
     api["binaryMediaTypes"] = definition.get("x-amazon-apigateway-binary-media-types", api["binaryMediaTypes"])
     api["apiKeySource"] = definition.get("x-amazon-apigateway-api-key-source", api["apiKeySource"])
+    api["policy"] = definition.get("x-amazon-apigateway-policy", api["policy"])
     _import_models(api_id, definition)
     validators = _import_validators(api_id, definition)
     for kind, response in definition.get("x-amazon-apigateway-gateway-responses", {}).items():

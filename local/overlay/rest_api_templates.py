@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-import airspeed  # type: ignore[import-untyped] - it ships no types
+import airspeed  # type: ignore[import-untyped]  # it ships no types
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]|(\.\*|\[\*\])")
 
@@ -93,14 +93,11 @@ class _Input:
         return json.dumps(self.path(expression), separators=(",", ":"), ensure_ascii=False)
 
     def params(self, name: str | None = None) -> Any:
-        places = {"path": self._source.path, "querystring": self._source.query, "header": self._source.headers}
+        headers = _Headers({key.lower(): value for key, value in self._source.headers.items()})
+        places = {"path": dict(self._source.path), "querystring": dict(self._source.query), "header": headers}
         if name is None:
-            return {place: dict(values) for place, values in places.items()}
-        for values in places.values():
-            for key, value in values.items():
-                if key == name or (values is self._source.headers and key.lower() == name.lower()):
-                    return value
-        return ""
+            return places
+        return next((values[name] for values in places.values() if name in values), "")
 
     def _document(self) -> Any:
         if not self.body:
@@ -109,6 +106,19 @@ class _Input:
             return json.loads(self.body)
         except ValueError as error:
             raise TemplateError(f"The body is not JSON: {error}") from error
+
+
+class _Headers(dict[str, str]):
+    """Headers by name in any case: the server hands them on in lower case, a template asks as the client wrote them."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
 
 
 class _Utilities:

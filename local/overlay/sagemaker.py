@@ -272,6 +272,8 @@ def _endpoint_type(container_for: Callable[[str, EndpointConfig], Container]) ->
     def update(arn: str, properties: Properties) -> Provisioned:
         endpoint = _endpoint_at(arn)
         config: EndpointConfig = _find(_configs, "endpoint configuration", properties["EndpointConfigName"])
+        if config is endpoint.config:
+            return _provisioned_endpoint(endpoint.name)
         before = endpoint.container
         endpoint.container = container_for(endpoint.name, config)  # raises with the old one still serving
         endpoint.config, endpoint.modified = config, datetime.now(UTC)
@@ -298,11 +300,10 @@ def _provisioned_endpoint(name: str) -> Provisioned:
     return Provisioned(arn, {"EndpointName": name, "EndpointArn": arn})
 
 
-def _unchanged(kind: str) -> Callable[[str, Properties], Provisioned]:
-    """An update of what cannot change: only tags differ, everything else replaces the resource."""
+def _keep(store: AccountRegionScopedDict, attribute: str) -> Callable[[str, Properties], Provisioned]:
+    """The update of what cannot change: only its tags differ, everything else replaces the resource."""
 
     def update(arn: str, _properties: Properties) -> Provisioned:
-        store, attribute = (_models, "ModelName") if kind == "model" else (_configs, "EndpointConfigName")
         return Provisioned(arn, {attribute: _named(store, arn)})
 
     return update
@@ -318,7 +319,7 @@ def _forget(store: AccountRegionScopedDict) -> Callable[[str], None]:
 _MODEL_TYPE = ResourceType(
     "AWS::SageMaker::Model",
     create=_create_model,
-    update=_unchanged("model"),
+    update=_keep(_models, "ModelName"),
     delete=_forget(_models),
     replaced_by=("ModelName", "ExecutionRoleArn", "PrimaryContainer", "Containers", "VpcConfig"),
     named_by="ModelName",
@@ -326,7 +327,7 @@ _MODEL_TYPE = ResourceType(
 _CONFIG_TYPE = ResourceType(
     "AWS::SageMaker::EndpointConfig",
     create=_create_config,
-    update=_unchanged("endpoint-config"),
+    update=_keep(_configs, "EndpointConfigName"),
     delete=_forget(_configs),
     replaced_by=("EndpointConfigName", "ProductionVariants", "KmsKeyId", "DataCaptureConfig"),
     named_by="EndpointConfigName",

@@ -24,7 +24,7 @@ def main() -> int:
             path.write_bytes(content)
             print(f"wrote {path} ({len(content):,} bytes)")
         return 0
-    different = [path for path, content in products.files().items() if path.read_bytes() != content]
+    different = products.different_files()
     for path in different:
         print(f"differs: {path}")
     return 1 if different else 0

@@ -1,12 +1,11 @@
-"""Functions that a service invokes asynchronously in a test."""
+"""Functions and roles for a test of asynchronous invocation; they stay until the engine of the test run ends."""
 
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from tests.engine.functions import zipped
 from tests.engine.waiting import wait_until
 
 
@@ -24,7 +23,7 @@ def a_function(
         Runtime="python3.13",
         Handler="index.handler",
         Role=a_role(aws, "lambda.amazonaws.com", {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}),
-        Code={"ZipFile": _zipped(source)},
+        Code={"ZipFile": zipped(index=source)},
         Timeout=10,
     )["FunctionArn"]
     wait_until(
@@ -53,10 +52,3 @@ def a_role(aws: Callable[[str], Any], service: str, *statements: dict[str, Any])
 
 def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def _zipped(source: str) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as package:
-        package.writestr("index.py", source)
-    return archive.getvalue()

@@ -38,30 +38,44 @@ def zipped(**modules: str) -> bytes:
 def a_function(aws: Client, code: str, *, timeout: int = 10, **options: Any) -> Iterator[str]:
     """The name of a Python function whose module ``app`` is ``code`` and whose role may do everything."""
     with a_role(aws, ANYTHING) as role:
-        name, functions = f"function-{uuid4().hex[:8]}", aws("lambda")
-        options = {"Runtime": "python3.13", "Handler": "app.handler", "Role": role} | options
-        functions.create_function(FunctionName=name, Timeout=timeout, Code={"ZipFile": zipped(app=code)}, **options)
-        functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+        name = create_function(aws, code, timeout=timeout, **{"Role": role} | options)
         try:
             yield name
         finally:
-            functions.delete_function(FunctionName=name)
+            aws("lambda").delete_function(FunctionName=name)
 
 
 @contextmanager
 def a_role(aws: Client, *statements: dict[str, Any], service: str = "lambda.amazonaws.com") -> Iterator[str]:
     """The ARN of a role that ``service`` may assume and whose policy is ``statements``."""
+    arn = create_role(aws, *statements, service=service)
+    iam, name = aws("iam"), arn.rpartition("/")[2]
+    try:
+        yield arn
+    finally:
+        iam.delete_role_policy(RoleName=name, PolicyName="test")
+        iam.delete_role(RoleName=name)
+
+
+def create_function(aws: Client, code: str, *, timeout: int = 10, **options: Any) -> str:
+    """As ``a_function``, for an engine that will be gone before the function is."""
+    name, functions = f"function-{uuid4().hex[:8]}", aws("lambda")
+    options = {"Runtime": "python3.13", "Handler": "app.handler"} | options
+    options["Role"] = options.get("Role") or create_role(aws, ANYTHING)
+    functions.create_function(FunctionName=name, Timeout=timeout, Code={"ZipFile": zipped(app=code)}, **options)
+    functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+    return name
+
+
+def create_role(aws: Client, *statements: dict[str, Any], service: str = "lambda.amazonaws.com") -> str:
+    """As ``a_role``, for an engine that will be gone before the role is."""
     iam, name = aws("iam"), f"role-{uuid4().hex[:8]}"
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=policy)
-    try:
-        yield arn
-    finally:
-        iam.delete_role_policy(RoleName=name, PolicyName="test")
-        iam.delete_role(RoleName=name)
+    return arn
 
 
 def invoke(aws: Client, name: str, event: Any = None) -> Answer:

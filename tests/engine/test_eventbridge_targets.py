@@ -297,6 +297,27 @@ def lines_with(engine: EngineProcess, text: str) -> list[str]:
     return [line for line in engine.log.read_text().splitlines() if text in line]
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"Input": '{"fixed": true}'}, {"fixed": True}),
+        ({"InputPath": "$.detail.order"}, {"id": 9}),
+        (
+            {"InputTransformer": {"InputPathsMap": {"id": "$.detail.order.id"}, "InputTemplate": '{"orderId": <id>}'}},
+            {"orderId": 9},
+        ),
+    ],
+)
+def test_target_gets_what_its_input_settings_make_of_the_event(
+    aws: Aws, settings: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    queue = a_queue(aws, EVENTS)
+
+    put(aws, a_rule(aws, {"Arn": queue.arn} | settings), '{"order": {"id": 9}}')
+
+    assert json.loads(queue.receive()[0]["Body"]) == expected
+
+
 def test_event_is_logged_when_the_dead_letter_queue_refuses_it_too(aws: Aws, engine: EngineProcess) -> None:
     marker, closed = uuid4().hex, a_queue(aws)
     target = {"Arn": ABSENT.format("sns"), "DeadLetterConfig": {"Arn": closed.arn}}

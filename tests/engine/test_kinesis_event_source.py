@@ -4,6 +4,7 @@ import base64
 import functools
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -162,9 +163,9 @@ def test_latest_skips_what_was_there_when_the_mapping_was_made(stream: MappedStr
 
 def test_at_timestamp_starts_at_the_first_record_from_then_on(stream: MappedStream) -> None:
     stream.put({"n": 1})
-    wait_until(lambda: time.time() % 1 > 0.2, 2, "a moment later")
-    moment = time.time()
-    wait_until(lambda: time.time() > moment + 0.01, 2, "a moment later")
+    # botocore sends whole seconds, so the two records must not be of the same one.
+    moment = math.ceil(time.time() + 0.001)
+    wait_until(lambda: time.time() > moment + 0.01, 2, "the next second")
     stream.put({"n": 2})
     stream.map(StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=moment)
     stream.await_numbers([[2]])
@@ -223,13 +224,15 @@ def test_parallelization_factor_can_change_without_loss_repetition_or_disorder(
     stream: MappedStream, aws: Client
 ) -> None:
     keys = [f"card-{number}" for number in range(8)]
-    mapping = stream.map(BatchSize=5)
-    for turn in range(20):
-        stream.put_with_keys(*((key, {"n": turn}) for key in keys))
-        if turn % 4 == 2:
+    mapping = stream.map(BatchSize=1, ParallelizationFactor=3)
+    for turn in range(12):
+        # One slow card, so that its lane is far behind the others when the number of lanes changes.
+        stream.put_with_keys(*((key, {"n": turn, "sleep": 0.2 if key == "card-0" else 0}) for key in keys))
+        if turn % 4 == 3:
+            wait_until(lambda: len(stream.seen()) > len(keys), 10, "lanes at work")
             aws("lambda").update_event_source_mapping(UUID=mapping, ParallelizationFactor=1 + turn % 5)
-    wait_until(lambda: len(stream.seen()) >= 160, 30, "160 records")
-    assert numbers_by_key(stream) == {key: list(range(20)) for key in keys}
+    wait_until(lambda: len(stream.seen()) >= 96, 30, "96 records")
+    assert numbers_by_key(stream) == {key: list(range(12)) for key in keys}
 
 
 # Changes of the mapping and of the function
@@ -255,13 +258,11 @@ def test_deleted_mapping_invokes_no_more_even_amid_retries(stream: MappedStream,
     stream.put({"n": 1, "raise": True})
     wait_until(lambda: len(stream.began()) >= 2, 10, "a retry")
     aws("lambda").delete_event_source_mapping(UUID=mapping)
-    stream.put({"n": 2})
+    before = len(stream.began())
     stream.map(StartingPosition="LATEST")
-    stream.put({"n": 3})
-    wait_until(lambda: [3] in stream.numbers(), 10, "the new mapping's record")
-    numbers = stream.numbers()
-    assert [2] not in numbers
-    assert numbers[-1] == [3]
+    stream.put({"n": 2, "sleep": 1.5})  # as long as three more retries
+    stream.await_intervals(1)
+    assert stream.numbers().count([1]) <= before + 1  # one may have been on its way
 
 
 def test_mapping_of_a_deleted_stack_invokes_no_more(stream: MappedStream, aws: Client) -> None:
@@ -442,6 +443,23 @@ def test_topic_receives_the_record(stream: MappedStream, failures: Queue, aws: C
     stream.map(MaximumRetryAttempts=0, DestinationConfig=on_failure(topic))
     [notification] = failures.messages(1)
     assert json.loads(notification["Message"])["KinesisBatchInfo"]["streamArn"] == stream.arn
+
+
+def test_queue_that_refuses_calls_without_tls_receives_the_record(
+    stream: MappedStream, failures: Queue, aws: Client
+) -> None:
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:SendMessage",
+        "Resource": failures.arn,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    aws("sqs").set_queue_attributes(QueueUrl=failures.url, Attributes={"Policy": policy})
+    stream.put({"n": 0, "raise": True})
+    stream.map(MaximumRetryAttempts=0, DestinationConfig=on_failure(failures.arn))
+    assert failures.messages(1)[0]["KinesisBatchInfo"]["streamArn"] == stream.arn
 
 
 def test_shard_goes_on_and_says_so_when_the_role_may_not_reach_the_destination(

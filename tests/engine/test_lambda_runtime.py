@@ -10,22 +10,24 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from botocore.config import Config
 from botocore.session import Session
-from tests.engine.functions import ANYTHING, a_function, a_role, invoke, logged, zipped
-from tests.engine.stacks import Client
-from tests.engine.waiting import wait_until
 
 from local.process import EngineProcess
+from tests.engine.functions import ANYTHING, a_function, a_role, create_function, invoke, logged, zipped
+from tests.engine.stacks import Client
+from tests.engine.waiting import wait_until
 
 PID = "import os\ndef handler(event, context):\n    return os.getpid()\n"
 
 
 def client_of(engine: EngineProcess) -> Client:
+    @cache
     def client(service: str) -> object:
         return Session().create_client(
             service,
@@ -88,11 +90,11 @@ def test_state_machine_catches_an_exception_by_its_class(aws: Client) -> None:
         machine = machines.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"]
         execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
 
-        def finished() -> dict[str, str] | None:
-            described: dict[str, str] = machines.describe_execution(executionArn=execution)
-            return None if described["status"] == "RUNNING" else described
+        def final_status() -> str:
+            status: str = machines.describe_execution(executionArn=execution)["status"]
+            return "" if status == "RUNNING" else status
 
-        assert wait_until(finished, 15, "the execution ends")["status"] == "SUCCEEDED"
+        assert wait_until(final_status, 15, "the execution ends") == "SUCCEEDED"
         machines.delete_state_machine(stateMachineArn=machine)
 
 
@@ -252,7 +254,7 @@ def test_layers_come_after_the_code_and_before_the_runtime(aws: Client) -> None:
         layers.publish_layer_version(LayerName=f"layer-{uuid4().hex[:8]}", Content={"ZipFile": content})
         for content in (one, two)
     ]
-    code = "import shared, six, deep, boto3\ndef handler(event, context): return [shared.FROM, six.IS, deep.A]\n"
+    code = "import shared, six, deep\ndef handler(event, context): return [shared.FROM, six.IS, deep.A]\n"
     with a_function(aws, code, Layers=[layer["LayerVersionArn"] for layer in arns]) as name:
         answer = invoke(aws, name)
     assert answer.payload == ["layer two", "ours", "deep"]
@@ -424,7 +426,8 @@ def test_workers_end_when_the_engine_is_killed(own_engine: EngineProcess, tmp_pa
             while event["state"].startswith("busy"): pass
     """
     marker = tmp_path / "pid"
-    with a_function_left_behind(aws, code) as name, ThreadPoolExecutor(1) as threads:
+    name = create_function(aws, code, timeout=60)
+    with ThreadPoolExecutor(1) as threads:
         call = threads.submit(invoke, aws, name, {"file": str(marker), "state": state})
         pid = int(wait_until(lambda: marker.exists() and marker.read_text(), 10, "the handler runs"))
         if state == "idle":
@@ -435,31 +438,13 @@ def test_workers_end_when_the_engine_is_killed(own_engine: EngineProcess, tmp_pa
             assert call.exception(10) is not None
 
 
-def a_function_left_behind(aws: Client, code: str) -> "LeftBehind":
-    return LeftBehind(aws, code)
-
-
-class LeftBehind:
-    """A function that nobody deletes, because its engine will be gone."""
-
-    def __init__(self, aws: Client, code: str) -> None:
-        self._aws, self._code = aws, code
-
-    def __enter__(self) -> str:
-        return a_function(self._aws, self._code, timeout=60).__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 def test_engine_that_stops_leaves_no_worker_and_no_folder(own_engine: EngineProcess) -> None:
     aws = client_of(own_engine)
-    with a_function(aws, PID) as name:
-        pid = invoke(aws, name).payload
-        environments = own_engine.home / "tmp" / "lambda" / "environments"
-        assert len(list(environments.iterdir())) == 1
-        own_engine.process.send_signal(signal.SIGTERM)
-        own_engine.process.wait(10)
+    pid = invoke(aws, create_function(aws, PID)).payload
+    environments = own_engine.home / "tmp" / "lambda" / "environments"
+    assert len(list(environments.iterdir())) == 1
+    own_engine.process.send_signal(signal.SIGTERM)
+    own_engine.process.wait(10)
     assert not is_running(pid)
     assert not environments.exists()
 

@@ -375,6 +375,16 @@ def test_api_keeps_its_old_definition_when_the_new_one_cannot_be_imported(aws: C
         assert api.post("/transactions", {"cardId": "c"}, ROOT).status == 400
 
 
+def test_resource_policy_in_the_definition_is_enforced(aws: Client) -> None:
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*/POST/items"}
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"}
+    policy = {"Version": "2012-10-17", "Statement": [allow, deny]}
+    with deployed(aws, an_api(DEFINITION | {"x-amazon-apigateway-policy": policy})) as stack:
+        answer = api_of(aws, stack).post("/items?from=test", {"items": []})
+        assert answer.status == 403
+        assert "explicit deny" in json.dumps(answer.body)
+
+
 def test_any_method_answers_every_verb(aws: Client) -> None:
     mock = {
         "type": "mock",
@@ -461,7 +471,7 @@ def test_sam_api_behaves_the_same_as_a_plain_one(aws: Client) -> None:
         (changed(**{"x-amazon-apigateway-request-validator": "none"}), "there is no request validator 'none'"),
         (DEFINITION | {"components": {"schemas": {"Not_Allowed": {}}}}, "Model name must be alphanumeric"),
         (DEFINITION | {"components": {"schemas": {"Bad": {"type": "thing"}}}}, "Invalid model specified: Bad"),
-        (DEFINITION | {"x-amazon-apigateway-policy": {}}, "Not imported by the local API Gateway"),
+        (DEFINITION | {"x-amazon-apigateway-endpoint-configuration": {}}, "Not imported by the local API Gateway"),
     ],
 )
 def test_stack_fails_with_the_reason_when_the_definition_is_not_importable(
@@ -493,6 +503,7 @@ def rendered(text: str, body: str = "{}", **known: Any) -> str:
         ("$util.parseJson('{\"x\": [1, 2]}').x[1]", "2"),
         ("$context.requestId $context.identity.sourceIp", "r-1 192.0.2.1"),
         ("$input.params('X-Key')/$input.params('q')/$input.params().path.get('id')", "header/query/path"),
+        ("$input.params().header.get('X-Key')", "header"),
         ("$stageVariables.stream", "stream"),
         ("#set($all = $input.path('$.a'))#foreach($x in $all.b)$x.c#if($foreach.hasNext),#end#end", "1,2.5"),
         ("#if($input.path('$.a.b[0].c') == 1)one#{else}other#end", "one"),

@@ -113,6 +113,15 @@ def test_schema_fails_its_stack_with_the_reason_when_aws_would_refuse_it(
     assert reason in why
 
 
+def test_schema_fails_its_stack_when_it_names_its_registry_by_ref(aws: Client) -> None:
+    body = a_registry()
+    body["Resources"]["Schema"]["Properties"]["RegistryName"] = {"Ref": "Registry"}
+    status, why = create(aws, "bad-reference", body)
+    delete(aws, "bad-reference")
+    assert status == "ROLLBACK_COMPLETE"
+    assert "its name is Fn::GetAtt RegistryName" in why
+
+
 def test_rejected_change_rolls_back_to_the_version_that_stood(aws: Client) -> None:
     with deployed(aws, a_registry()) as stack:
         assert update(aws, stack, a_registry({"type": "thing"}))[0] == "UPDATE_ROLLBACK_COMPLETE"

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import xgboost
 
 import fraud_model
+from models.fraud.build import Products
 from models.fraud.card import model_card
 from models.fraud.offline_features import offline_features
 from models.fraud.published import PUBLISHED_BASELINES
@@ -83,6 +85,13 @@ def test_training_again_reproduces_the_committed_files_byte_for_byte() -> None:
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_check_names_the_files_that_differ_and_no_others() -> None:
+    committed = Products(ARTEFACT.read_bytes(), TRAINED_MODEL.read_bytes(), METRICS)
+
+    assert committed.different_files() == []
+    assert replace(committed, artefact=b"another").different_files() == [ARTEFACT]
 
 
 def test_sagemaker_archive_loads_as_the_container_loads_it(

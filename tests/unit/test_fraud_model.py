@@ -167,6 +167,7 @@ def set_(key: str, index: int, value: Any) -> Callable[[Document], None]:
         set_("right", 0, 99),
         set_("feature", 0, -1),  # nobody leads to nodes 1 and 2
         set_("value", 0, "x"),
+        set_("value", 0, 10**400),
         lambda tree: tree["value"].pop(),
         lambda tree: tree.pop("left"),
         lambda tree: tree.update({key: [] for key in tree}),

@@ -10,6 +10,7 @@ Pure: no AWS, no clock but the one that is passed in.
 
 import functools
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ SOURCES = {
     "TransactionFlagged": "backbone.payments",
     "CustomerNotified": "backbone.payments",
 }
+_XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
+_XRAY_PARENT = re.compile("[0-9a-f]{16}")
 _NAMESPACE = uuid.UUID("5a8f6d0e-5d1c-5f0e-9a53-7c1d2f0b6b11")
 _SCHEMAS = next(
     folder
@@ -98,12 +101,14 @@ def build(detail_type: str, data: dict[str, Any], metadata: Metadata) -> Event:
     return event
 
 
-def parse(detail_type: str, envelope: Mapping[str, Any]) -> Event:
+def parse(detail_type: str, envelope: object) -> Event:
     """The event in an EventBridge ``envelope``; raises Rejected where it is not a ``detail_type`` we know."""
+    if not isinstance(envelope, Mapping):
+        raise Rejected(f"expected {detail_type}, got no envelope but {type(envelope).__name__}")
     if envelope.get("detail-type") != detail_type or envelope.get("source") != SOURCES[detail_type]:
         raise Rejected(f"expected {detail_type}, got {envelope.get('source')!r} {envelope.get('detail-type')!r}")
     detail = envelope.get("detail")
-    version = detail.get("metadata", {}).get("eventVersion") if isinstance(detail, dict) else None
+    version = _version(detail)
     schema = f"{SOURCES[detail_type]}/{detail_type}.v{version}"
     if not isinstance(detail, dict) or not isinstance(version, int) or not (_SCHEMAS / f"{schema}.json").is_file():
         raise Rejected(f"{detail_type} of an unknown version: {version!r}")
@@ -127,6 +132,11 @@ def parse(detail_type: str, envelope: Mapping[str, Any]) -> Event:
     )
 
 
+def _version(detail: object) -> object:
+    metadata = detail.get("metadata") if isinstance(detail, dict) else None
+    return metadata.get("eventVersion") if isinstance(metadata, dict) else None
+
+
 def violation(schema: str, document: object) -> str | None:
     """What in ``document`` breaks ``schema`` (e.g. "backbone.payments/Transaction.v1"), or None where nothing does."""
     try:
@@ -139,14 +149,15 @@ def violation(schema: str, document: object) -> str | None:
 def traceparent(xray_header: str | None) -> str | None:
     """W3C ``traceparent`` from X-Ray's trace header (``Root=1-5759e988-bd86...;Parent=53995c3f42cd8ad8;Sampled=1``).
 
-    The two carry the same 128 bit trace id and 64 bit parent id; None where the header is absent or incomplete.
+    The two carry the same 128 bit trace id and 64 bit parent id; None where the header is absent, incomplete or
+    malformed: a trace that breaks is no reason to stop an event.
     """
-    fields = dict(part.split("=", 1) for part in (xray_header or "").split(";") if "=" in part)
-    root = fields.get("Root", "").split("-")
-    parent = fields.get("Parent", "")
-    if len(root) != 3 or len(root[1]) + len(root[2]) != 32 or len(parent) != 16:
+    fields = dict(part.strip().split("=", 1) for part in (xray_header or "").split(";") if "=" in part)
+    root = _XRAY_ROOT.fullmatch(fields.get("Root", ""))
+    parent = _XRAY_PARENT.fullmatch(fields.get("Parent", ""))
+    if root is None or parent is None:
         return None
-    return f"00-{root[1]}{root[2]}-{parent}-{'01' if fields.get('Sampled') == '1' else '00'}"
+    return f"00-{root[1]}{root[2]}-{parent[0]}-{'01' if fields.get('Sampled') == '1' else '00'}"
 
 
 @functools.cache

@@ -6,6 +6,7 @@ the function initialises, so that a missing or malformed variable fails the depl
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from typing import get_type_hints
 
@@ -31,7 +32,7 @@ def from_environment[T](kind: type[T], environment: Mapping[str, str] | None = N
                 problems.append(f"{variable} is missing")
             continue
         if types[field.name] is int:
-            if not text.lstrip("-").isdigit():
+            if not re.fullmatch("-?[0-9]+", text):
                 problems.append(f"{variable} is not a whole number: {text!r}")
                 continue
             values[field.name] = int(text)

@@ -1,5 +1,6 @@
-"""An embedded AWS for the tests of the overlay: one process for the whole run, driven by unmodified boto3."""
+"""What every test shares: no AWS credentials but made-up ones, and one embedded AWS for those that ask for it."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,22 @@ from local.process import EngineProcess
 
 REGION = "eu-central-1"
 
+# At import, before a test module can make a client: whoever runs the tests, no test ever sees their account.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - made up
+    AWS_DEFAULT_REGION=REGION,
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """An embedded AWS for the tests: one process for the whole run."""
     home: Path = tmp_path_factory.mktemp("engine")
     with EngineProcess.start(home=home, region=REGION) as process:
         yield process

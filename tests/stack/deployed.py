@@ -1,0 +1,159 @@
+"""A deployed stack as a test sees it: its outputs, its resources, and the few things that every test does with it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from local.process import PROJECT, EngineProcess
+from local.traffic import entry, put_entries
+from models.fraud.simulate import as_stream_record
+from tests.engine.queues import Queue, a_queue
+from tests.engine.stacks import Client
+from tests.engine.waiting import wait_until
+from transaction import Transaction
+
+BUCKET = "backbone-deployments"
+
+
+def now() -> int:
+    """Seconds since the epoch, whole."""
+    return int(time.time())
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack ``name`` on the engine. ``outputs`` by key; ``resource`` answers physical ids by logical id."""
+
+    name: str
+    client: Client
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str]
+
+    def resource(self, logical_id: str) -> str:
+        return self.resources[logical_id]
+
+    def put(self, *transactions: Transaction) -> None:
+        """Puts transactions on the stream, in order."""
+        put_entries(self.client("kinesis"), self.outputs["TransactionsStreamName"], map(entry, transactions))
+
+    def put_bytes(self, data: bytes, partition_key: str = "CARD-BAD") -> str:
+        """Puts anything on the stream; returns "<shard id>:<sequence number>"."""
+        answer = self.client("kinesis").put_record(
+            StreamName=self.outputs["TransactionsStreamName"], Data=data, PartitionKey=partition_key
+        )
+        return f"{answer['ShardId']}:{answer['SequenceNumber']}"
+
+    def row(self, transaction_id: str, seconds: float = 30) -> dict[str, Any]:
+        """The transaction's row, once it is there."""
+        dynamodb, key = self.client("dynamodb"), {"transactionId": {"S": transaction_id}}
+
+        def read() -> dict[str, Any] | None:
+            answer = dynamodb.get_item(TableName=self.outputs["TransactionsTableName"], Key=key, ConsistentRead=True)
+            item: dict[str, Any] | None = answer.get("Item")
+            return item
+
+        found = wait_until(read, seconds, f"a row for {transaction_id}")
+        assert found
+        return {name: next(iter(value.values())) for name, value in found.items()}
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Every row of the Transactions table by transaction id."""
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["TransactionsTableName"])
+        items = [item for page in pages for item in page["Items"]]
+        return {
+            item["transactionId"]["S"]: {name: next(iter(value.values())) for name, value in item.items()}
+            for item in items
+        }
+
+    def queue(self, logical_id: str) -> Queue:
+        """One of the stack's queues."""
+        sqs, url = self.client("sqs"), self.resource(logical_id)
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        return Queue(sqs, logical_id, url, arn)
+
+    def depth(self, logical_id: str) -> int:
+        """How many messages a queue holds, seen or unseen."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=self.resource(logical_id), AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    @contextmanager
+    def listening_to(self, topic_arn: str) -> Iterator[Queue]:
+        """A queue that is subscribed to a topic for as long as the test lasts."""
+        queue, sns = a_queue(self.client, "sns.amazonaws.com"), self.client("sns")
+        subscription = sns.subscribe(
+            TopicArn=topic_arn, Protocol="sqs", Endpoint=queue.arn, Attributes={"RawMessageDelivery": "true"}
+        )["SubscriptionArn"]
+        try:
+            yield queue
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription)
+            queue.sqs.delete_queue(QueueUrl=queue.url)
+
+
+def a_transaction(like: Transaction, **changes: Any) -> Transaction:
+    """A transaction of now, at the same card and terminal as ``like``, with an id that was never used."""
+    values: dict[str, Any] = {name: getattr(like, name) for name in Transaction.__slots__}
+    return Transaction(**(values | {"transaction_id": f"TX-{uuid4().hex}", "occurred_at": now()} | changes))
+
+
+def body_of(transaction: Transaction, **changes: Any) -> bytes:
+    """The JSON that a producer sends, with some of its fields changed."""
+    return json.dumps({**as_stream_record(transaction), **changes}).encode()
+
+
+def deploy(name: str, engine: EngineProcess, aws: Client, parameters: Mapping[str, str]) -> Stack:
+    """Builds with ``sam build`` and deploys with ``sam deploy --config-env local``; AssertionError says what failed."""
+    sam(engine, "build", "--cached", "--parallel")
+    buckets = [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
+    if BUCKET not in buckets:
+        region = aws("s3").meta.region_name
+        aws("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
+    overrides = [f"{key}={value}" for key, value in {"AwsEndpointUrl": engine.endpoint, **parameters}.items()]
+    sam(engine, "deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides", *overrides)
+    return described(name, aws)
+
+
+def described(name: str, aws: Client) -> Stack:
+    """The stack as CloudFormation describes it."""
+    cloudformation = aws("cloudformation")
+    outputs = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    return Stack(
+        name,
+        aws,
+        {output["OutputKey"]: output["OutputValue"] for output in outputs},
+        {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
+    )
+
+
+def sam(engine: EngineProcess, *arguments: str, seconds: float = 180) -> str:
+    """Runs the real SAM CLI against the engine; returns what it printed, AssertionError with all of it if it fails."""
+    scripts = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": engine.endpoint,
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "1",
+    }
+    done = subprocess.run(
+        [scripts / "sam", *arguments],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"sam {' '.join(arguments)} failed:\n{done.stdout}"
+    return done.stdout

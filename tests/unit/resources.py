@@ -1,0 +1,83 @@
+"""The stack's tables, queues, bucket and bus in moto, and the environment that tells the functions of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+ENVIRONMENT = {
+    "POWERTOOLS_METRICS_NAMESPACE": "ServerlessAiBackbone",
+    "POWERTOOLS_SERVICE_NAME": "under_test",
+    "EVENT_BUS_NAME": "events",
+    "TRANSACTIONS_TABLE_NAME": "transactions",
+    "PROFILES_TABLE_NAME": "profiles",
+    "QUARANTINE_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/quarantine.fifo",
+    "QUARANTINE_BUCKET_NAME": "quarantine",
+    "ROW_RETENTION_DAYS": "90",
+    "FRAUD_MODEL": "embedded",
+    "INBOX_TABLE_NAME": "inbox",
+    "IDEMPOTENCY_TABLE_NAME": "idempotency",
+    "NOTICE_RETENTION_DAYS": "90",
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a test asks of the resources after the function has run. ``client`` makes boto3 clients."""
+
+    client: Callable[[str], Any]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """All items of a table, in DynamoDB's typed JSON."""
+        items: list[dict[str, Any]] = self.client("dynamodb").scan(TableName=table)["Items"]
+        return items
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The bodies of the messages in the quarantine, removed from it."""
+        return self._drain(ENVIRONMENT["QUARANTINE_QUEUE_URL"])
+
+    def published(self) -> list[dict[str, Any]]:
+        """The events that were published on the bus since the last call, as envelopes."""
+        return self._drain(self.client("sqs").get_queue_url(QueueName="published")["QueueUrl"])
+
+    def _drain(self, queue_url: str) -> list[dict[str, Any]]:
+        sqs = self.client("sqs")
+        bodies: list[dict[str, Any]] = []
+        while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                bodies.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+def create_resources(client: Callable[[str], Any]) -> Resources:
+    """Makes everything that ENVIRONMENT names, and a queue behind the bus that sees each event."""
+    for table, *keys in (
+        ("transactions", "transactionId"),
+        ("profiles", "profileId"),
+        ("inbox", "customerId", "notificationId"),
+        ("idempotency", "id"),
+    ):
+        client("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    sqs = client("sqs")
+    sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
+    sqs.create_queue(QueueName="published")
+    client("s3").create_bucket(
+        Bucket="quarantine", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    events = client("events")
+    events.create_event_bus(Name="events")
+    events.put_rule(Name="everything", EventBusName="events", EventPattern='{"source": [{"prefix": ""}]}')
+    events.put_targets(
+        Rule="everything",
+        EventBusName="events",
+        Targets=[{"Id": "published", "Arn": "arn:aws:sqs:eu-central-1:123456789012:published"}],
+    )
+    return Resources(client)
