@@ -54,10 +54,17 @@ class EngineProcess:
     log: Path
 
     @classmethod
-    def start(
+    def start(cls, *, home: Path, region: str, port: int = 0) -> Self:
+        """Starts an owned engine below ``home`` and returns when it answers; EngineError has the log's tail if not."""
+        engine = cls.spawn(home=home, region=region, port=port)
+        engine.await_health()
+        return engine
+
+    @classmethod
+    def spawn(
         cls, *, home: Path, region: str, port: int = 0, owned: bool = True, inherited: Sequence[int] = ()
     ) -> Self:
-        """Starts an engine below ``home`` and returns when it answers; raises EngineError with the log's tail if not.
+        """Starts an engine below ``home`` and returns at once.
 
         ``port`` 0 lets the system choose. An ``owned`` engine ends with this process, however this process ends
         (``local.owned``); another one stays. ``inherited`` file descriptors stay open for as long as the engine lives.
@@ -79,13 +86,19 @@ class EngineProcess:
                 start_new_session=True,
                 pass_fds=inherited,
             )
-        engine = cls(process, f"http://127.0.0.1:{chosen}", home, log)
+        return cls(process, f"http://127.0.0.1:{chosen}", home, log)
+
+    def await_health(self) -> None:
+        """Returns when the engine answers; stops it and raises EngineError with the log's tail where it does not."""
+        deadline = time.monotonic() + _START_DEADLINE_SECONDS
         try:
-            engine._await_health()
+            while not is_healthy(self.endpoint):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise EngineError(f"The engine did not start. The end of {self.log}:\n{tail(self.log)}")
+                time.sleep(0.05)
         except BaseException:
-            engine.stop()
+            self.stop()
             raise
-        return engine
 
     def stop(self) -> None:
         """Asks the engine to end, then makes sure that its whole process group is gone."""
@@ -105,13 +118,6 @@ class EngineProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _await_health(self) -> None:
-        deadline = time.monotonic() + _START_DEADLINE_SECONDS
-        while not is_healthy(self.endpoint):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise EngineError(f"The engine did not start. The end of {self.log}:\n{tail(self.log)}")
-            time.sleep(0.05)
 
 
 def with_bytecode(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ TRANSACTION_SHARDS = 2
 
 _SCRIPTS = Path(sys.executable).parent
 _BUILD_LOCK = PROJECT / ".local" / "build.lock"
-_CANNOT_BE_UPDATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS")
+_CANNOT_BE_UPDATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
 
 class StackError(Exception):
@@ -60,6 +61,7 @@ def aws_variables(endpoint: str) -> dict[str, str]:
     }
 
 
+@cache
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client of ``service`` at ``endpoint``, whatever AWS settings the developer's shell has."""
     variables = aws_variables(endpoint)
@@ -109,12 +111,12 @@ def deploy(endpoint: str, log: Path) -> Stack:
 
     A stack that an interrupted first deploy left behind is deleted first: CloudFormation takes no update of it.
     """
-    _ensure_bucket(endpoint)
-    _delete_where_stuck(endpoint)
     overrides = [f"AwsEndpointUrl={endpoint}", f"TransactionShards={TRANSACTION_SHARDS}"]
     arguments = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
     try:
         with _alone():
+            _ensure_bucket(endpoint)
+            _delete_where_stuck(endpoint)
             _sam(arguments, endpoint, log)
     except StackError as failed:
         reasons = _failed_events(endpoint)
@@ -184,7 +186,7 @@ def depth(sqs: Any, url: str) -> int:
 
 
 def _sam(arguments: list[str], endpoint: str, log: Path) -> None:
-    """Runs the SAM CLI in a session of its own, so that it ends with this process and not with the terminal's Ctrl-C."""
+    """Runs the SAM CLI in a session of its own: it ends with this process, and not with the terminal's Ctrl-C."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
         sam = subprocess.Popen(  # noqa: S603 - our own arguments
@@ -227,10 +229,10 @@ def _failed_events(endpoint: str) -> list[str]:
         answer = client("cloudformation", endpoint).describe_stack_events(StackName=STACK_NAME)
     except (ClientError, BotoCoreError) as error:
         return [f"(the stack's events could not be read: {error})"]
+    failed = [event for event in reversed(answer["StackEvents"]) if event["ResourceStatus"].endswith("_FAILED")]
     return [
-        f"{event['LogicalResourceId']}: {event['ResourceStatus']}: {event.get('ResourceStatusReason', 'no reason given')}"
-        for event in reversed(answer["StackEvents"])
-        if event["ResourceStatus"].endswith("_FAILED")
+        f"{event['LogicalResourceId']}: {event['ResourceStatus']}: {event.get('ResourceStatusReason', 'no reason')}"
+        for event in failed
     ]
 
 

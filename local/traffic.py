@@ -95,7 +95,7 @@ def entry(transaction: Transaction) -> dict[str, Any]:
 def put_entries(
     kinesis: Any, stream: str, entries: Iterable[dict[str, Any]], on_put: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Puts ``entries`` on ``stream`` in order; what Kinesis did not take of a call is put again, with a growing wait."""
+    """Puts ``entries`` on ``stream`` in order; what Kinesis did not take is put again, with a growing wait."""
     for batch in batched(entries, _RECORDS_PER_CALL, strict=False):
         pending = list(batch)
         for attempt in range(8):

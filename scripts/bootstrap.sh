@@ -19,7 +19,7 @@ find_python() {
     fi
   done
   echo "Python 3.13 was not found: it is the version that the Lambda functions run on." >&2
-  echo "Install it (python.org, your package manager, or pyenv install 3.13), or name it: PYTHON=/path/to/python3.13 make $name" >&2
+  echo "Install it (python.org, your package manager, or pyenv install 3.13), or name it: PYTHON=/path/to/python3.13 make ..." >&2
   exit 1
 }
 

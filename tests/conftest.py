@@ -1,5 +1,6 @@
 """What every test shares: no AWS credentials but made-up ones, and one embedded AWS for those that ask for it."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,8 +37,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 
 @pytest.fixture(scope="session")
 def aws(engine: EngineProcess) -> Callable[[str], Any]:
-    """``aws("kinesis")`` is a boto3 client of the engine's root identity."""
+    """``aws("kinesis")`` is the boto3 client of the engine's root identity; making one takes long, so each is kept."""
 
+    @functools.cache
     def client(service: str) -> Any:
         return Session().create_client(
             service,

@@ -19,9 +19,11 @@ SCHEMA = "backbone.payments/Transaction.v1"
 MAXIMUM_RECORD_BYTES = 64 * 1024
 # Clocks drift; a card terminal's by a minute or two.
 MAXIMUM_FUTURE_SECONDS = 5 * 60
-# A week allows for a producer that was cut off over a long weekend. What is older would fall into feature windows that
-# have been scored already. How long a record then waits on the stream is bounded by the stream's own retention.
-MAXIMUM_AGE_SECONDS = 7 * 24 * 3600
+# Five days and a half allow for a producer that was cut off over a long weekend. Not more: a terminal's windows end
+# seven UTC days before a transaction (features.py), so two records may be scored in any order, in one batch or in two,
+# only while they lie less than six days apart. Of these, the stream may hold a record back for twelve hours
+# (MaximumRecordAgeInSeconds), and an hour is left for clocks and for the batch in hand.
+MAXIMUM_AGE_SECONDS = (6 * 24 - 12 - 1) * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def read_transaction(record: StreamRecord) -> ReceivedTransaction:
         raise Rejected(f"occurredAt {said['occurredAt']} lay {-age:,.0f} s in the future when it arrived")
     if age > MAXIMUM_AGE_SECONDS:
         raise Rejected(
-            f"occurredAt {said['occurredAt']} was {age / 86400:,.1f} days old when it arrived; at most 7 are taken"
+            f"occurredAt {said['occurredAt']} was {age / 86400:,.2f} days old when it arrived; "
+            f"at most {MAXIMUM_AGE_SECONDS / 86400:.2f} are taken"
         )
     if record.partition_key != said["cardId"]:
         raise Rejected(f"partition key {record.partition_key!r} is not the cardId {said['cardId']!r}: order is lost")

@@ -66,12 +66,15 @@ class Stack:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Every row of the Transactions table by transaction id."""
-        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["TransactionsTableName"])
-        items = [item for page in pages for item in page["Items"]]
-        return {
-            item["transactionId"]["S"]: {name: next(iter(value.values())) for name, value in item.items()}
-            for item in items
-        }
+        return self.items("TransactionsTableName", "transactionId")
+
+    def items(self, table_output: str, key: str) -> dict[str, dict[str, Any]]:
+        """Every item of a table by its key, values without DynamoDB's types."""
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs[table_output])
+        items = [
+            {name: next(iter(value.values())) for name, value in item.items()} for p in pages for item in p["Items"]
+        ]
+        return {item[key]: item for item in items}
 
     def queue(self, logical_id: str) -> Queue:
         """One of the stack's queues."""
@@ -99,10 +102,26 @@ class Stack:
             queue.sqs.delete_queue(QueueUrl=queue.url)
 
 
-def a_transaction(like: Transaction, **changes: Any) -> Transaction:
-    """A transaction of now, at the same card and terminal as ``like``, with an id that was never used."""
-    values: dict[str, Any] = {name: getattr(like, name) for name in Transaction.__slots__}
-    return Transaction(**(values | {"transaction_id": f"TX-{uuid4().hex}", "occurred_at": now()} | changes))
+def a_transaction(**changes: Any) -> Transaction:
+    """A small payment of now, by a card that was never used: tests do not meet on one."""
+    fresh = uuid4().hex
+    values: dict[str, Any] = {
+        "transaction_id": f"TX-{fresh}",
+        "card_id": f"CARD-{fresh[:12]}",
+        "customer_id": f"CUST-{fresh[:12]}",
+        "terminal_id": "TERM-00001",
+        "amount_minor": 2_000,
+        "currency": "EUR",
+        "occurred_at": now(),
+        "latitude": 50.85,
+        "longitude": 4.35,
+    }
+    return Transaction(**(values | changes))
+
+
+def same_card(transaction: Transaction, **changes: Any) -> Transaction:
+    """Another transaction of the same card and customer."""
+    return a_transaction(card_id=transaction.card_id, customer_id=transaction.customer_id, **changes)
 
 
 def body_of(transaction: Transaction, **changes: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The domain's collaborators in memory. ``FakeStore`` passes the same contract as the real one (test_transaction_store).
+"""The domain's collaborators in memory. ``FakeStore`` passes the real one's contract (test_transaction_store).
 
 Each takes ``faults``, called with the operation's name before and after it has done its work: what that raises is what
 the caller sees, so a test can let a service be away, or lose an answer after the work was done.

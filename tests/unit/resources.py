@@ -69,9 +69,7 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
     sqs.create_queue(QueueName="published")
-    client("s3").create_bucket(
-        Bucket="quarantine", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
+    client("s3").create_bucket(Bucket="quarantine", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     events = client("events")
     events.create_event_bus(Name="events")
     events.put_rule(Name="everything", EventBusName="events", EventPattern='{"source": [{"prefix": ""}]}')

@@ -1,9 +1,9 @@
 """The inbox in DynamoDB: one notice per flag, however often it is put."""
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
+from backbone.clients import client as client_of
 from backbone.errors import Retryable
 from customer_inbox import CustomerInbox
 from notifications import notice_for
@@ -37,8 +37,8 @@ def test_notices_of_two_flags_stand_side_by_side(resources: Resources) -> None:
 
 
 def test_a_throttled_table_is_retryable() -> None:
-    client = boto3.client("dynamodb")
+    client = client_of("dynamodb")
     with Stubber(client) as stubber:
         stubber.add_client_error("put_item", "ThrottlingException")
-        with pytest.raises(Retryable, match="put_item inbox.*ThrottlingException"):
+        with pytest.raises(Retryable, match=r"put_item inbox.*ThrottlingException"):
             CustomerInbox(client, "inbox", 90).put(notice_for(a_flagged_event(), NOON))

@@ -78,9 +78,10 @@ def test_nothing_is_published_where_the_inbox_could_not_keep_the_notice() -> Non
     [(1, "0.01 EUR"), (99, "0.99 EUR"), (100, "1.00 EUR"), (123_456, "1234.56 EUR"), (100_000_000, "1000000.00 EUR")],
 )
 def test_the_amount_is_written_as_money(amount_minor: int, said: str) -> None:
-    assert f"payment of {said} with your card CARD-000001 on 2023-11-15." in notice_for(
-        a_flagged_event(1, amountMinor=amount_minor), NOON
-    ).text
+    assert (
+        f"payment of {said} with your card CARD-000001 on 2023-11-15."
+        in notice_for(a_flagged_event(1, amountMinor=amount_minor), NOON).text
+    )
 
 
 def test_a_notice_tells_a_thief_neither_score_nor_reasons() -> None:

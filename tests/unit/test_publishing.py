@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
+from backbone.clients import client as client_of
 from backbone.contracts import Event
 from backbone.publishing import EventBus
 from tests.unit.decision_builder import a_flagged_event
@@ -64,7 +64,7 @@ def test_a_call_stays_below_the_bound_on_its_bytes() -> None:
 
 def test_an_event_that_no_call_can_carry_fails_alone() -> None:
     events = [a_flagged_event(1), an_event_of(MAXIMUM_BYTES, 2), a_flagged_event(3)]
-    client = boto3.client("events")
+    client = client_of("events")
     with Stubber(client) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
         stubber.add_client_error("put_events", "ValidationException")
@@ -76,7 +76,7 @@ def test_an_event_that_no_call_can_carry_fails_alone() -> None:
 def test_only_the_entries_that_failed_are_answered_by_their_event_id() -> None:
     events = [a_flagged_event(n) for n in (1, 2, 3)]
     failed = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}
-    client = boto3.client("events")
+    client = client_of("events")
     with Stubber(client) as stubber:
         entries = [{"EventId": "1"}, failed, {"EventId": "3"}]
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
@@ -86,7 +86,7 @@ def test_only_the_entries_that_failed_are_answered_by_their_event_id() -> None:
 
 def test_a_call_that_fails_as_a_whole_fails_its_events_and_no_others() -> None:
     events = [a_flagged_event(n) for n in range(12)]
-    client = boto3.client("events")
+    client = client_of("events")
     with Stubber(client) as stubber:
         stubber.add_client_error("put_events", "InternalException")
         stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}, {"EventId": "2"}]})

@@ -3,10 +3,10 @@
 import base64
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
+from backbone.clients import client as client_of
 from quarantine import Quarantine
 from stream_records import MAXIMUM_RECORD_BYTES, Refusal
 from tests.unit.resources import ENVIRONMENT, Resources
@@ -88,7 +88,7 @@ def test_a_bucket_that_is_away_fails_its_record_alone(quarantine: Quarantine, re
 
 
 def test_a_message_that_the_queue_refuses_fails_its_record_alone() -> None:
-    sqs = boto3.client("sqs")
+    sqs = client_of("sqs")
     with Stubber(sqs) as stubber:
         failed = {"Id": "1", "SenderFault": False, "Code": "InternalError", "Message": "try again"}
         taken = [{"Id": number, "MessageId": number, "MD5OfMessageBody": "0" * 32} for number in ("0", "2")]
@@ -98,7 +98,7 @@ def test_a_message_that_the_queue_refuses_fails_its_record_alone() -> None:
 
 
 def test_a_queue_that_is_away_fails_every_record_of_the_call() -> None:
-    sqs = boto3.client("sqs")
+    sqs = client_of("sqs")
     with Stubber(sqs) as stubber:
         stubber.add_client_error("send_message_batch", "RequestThrottled")
         answer = a_quarantine(sqs).put([a_refusal(1), a_refusal(2)])

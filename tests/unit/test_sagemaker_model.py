@@ -4,12 +4,12 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
+from backbone.clients import client as client_of
 from backbone.errors import Retryable
 from sagemaker_model import scorer
 
@@ -21,7 +21,7 @@ def a_body(text: str | bytes) -> StreamingBody:
 
 @pytest.fixture
 def stubbed() -> Iterator[tuple[Any, Stubber]]:
-    client = boto3.client("sagemaker-runtime")
+    client = client_of("sagemaker-runtime")
     with Stubber(client) as stubber:
         yield client, stubber
         stubber.assert_no_pending_responses()

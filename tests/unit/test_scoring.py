@@ -13,7 +13,7 @@ from scoring import BatchResult, score_batch
 from stream_records import StreamRecord
 from tests.unit.fake_adapters import FakeBus, FakeQuarantine, FakeStore
 from tests.unit.scoring_world import FLAGGED_AMOUNT, Facts, World, score_by_amount
-from tests.unit.stream_record_builder import a_document, a_record, a_received
+from tests.unit.stream_record_builder import a_document, a_received, a_record
 from tests.unit.transaction_builder import NOON
 
 

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbone.errors import Retryable
-from stream_records import StreamRecord
+from stream_records import MAXIMUM_AGE_SECONDS, StreamRecord
 from tests.unit.scoring_world import FLAGGED_AMOUNT, World
 from tests.unit.stream_record_builder import a_document, a_record
 from tests.unit.transaction_builder import NOON
 
 
-class Crash(Exception):
+class KilledError(Exception):
     """The process is gone in the middle of its work."""
 
 
@@ -32,7 +32,7 @@ class Weather:
             return
         self.remaining -= 1
         if what == "crash":
-            raise Crash(operation)
+            raise KilledError(operation)
         if operation != "publish":  # the bus answers for each event, see ``refuses``
             raise Retryable(operation)
 
@@ -54,7 +54,7 @@ def streams(draw: st.DrawFn) -> list[StreamRecord]:
             position,
             cardId=f"CARD-{draw(st.integers(1, 3))}",
             terminalId=f"TERM-{draw(st.integers(1, 2))}",
-            occurred_at=NOON - draw(st.integers(0, 6 * 86_400)),
+            occurred_at=NOON - draw(st.integers(0, MAXIMUM_AGE_SECONDS)),
             amountMinor=FLAGGED_AMOUNT + position if kind == "flagged" else 2_000 + position,
         )
         if kind in ("again", "other") and documents:
@@ -74,7 +74,7 @@ def deliver_all(world: World, records: Sequence[StreamRecord], data: st.DataObje
         batch = records[position : position + size]
         try:
             result = world.score(batch)
-        except Crash:
+        except KilledError:
             continue
         numbers = [record.sequence_number for record in batch]
         position += len(batch) if result.failed_from is None else numbers.index(result.failed_from)

@@ -1,4 +1,4 @@
-"""Reading the stream: every way in which a record can be wrong has its own reason, and age does not depend on the clock."""
+"""Reading the stream: every way in which a record can be wrong has its own reason, whatever the clock says."""
 
 import json
 from typing import Any
@@ -90,17 +90,14 @@ def test_each_missing_field_breaks_the_schema_by_its_name(field: str) -> None:
     assert field in reason_for(document)
 
 
+@pytest.mark.parametrize("amount", [-2_000, -1, 0, 100_000_001, 10**4_000, 19.99, 20.0, "2000", True, None])
+def test_a_negative_or_absurd_amount_breaks_the_schema(amount: object) -> None:
+    assert "data.amountMinor must" in reason_for(a_document(amountMinor=amount))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("amountMinor", -2_000),
-        ("amountMinor", 0),
-        ("amountMinor", 100_000_001),
-        ("amountMinor", 10**4_000),
-        ("amountMinor", 19.99),
-        ("amountMinor", 20.0),
-        ("amountMinor", "2000"),
-        ("amountMinor", True),
         ("currency", "euro"),
         ("transactionId", ""),
         ("transactionId", "TX-1\n"),
@@ -158,11 +155,11 @@ def test_a_future_timestamp_is_refused_beyond_the_drift_of_clocks() -> None:
     assert "lay 301 s in the future when it arrived" in reason_for(refused, arrived_at=NOON)
 
 
-def test_an_ancient_timestamp_is_refused_beyond_a_week() -> None:
+def test_an_ancient_timestamp_is_refused_beyond_five_days_and_a_half() -> None:
     allowed = a_document(occurred_at=NOON - MAXIMUM_AGE_SECONDS)
     assert read_transaction(a_record(allowed, arrived_at=NOON)).transaction.occurred_at == NOON - MAXIMUM_AGE_SECONDS
     refused = a_document(occurred_at=NOON - 30 * 86_400)
-    assert "was 30.0 days old when it arrived" in reason_for(refused, arrived_at=NOON)
+    assert "was 30.00 days old when it arrived; at most 5.46 are taken" in reason_for(refused, arrived_at=NOON)
 
 
 @given(st.binary(max_size=300))
@@ -180,10 +177,9 @@ _JSON = st.recursive(
 
 @given(st.sampled_from([*sorted(a_document()), "correlationId"]), _JSON)
 def test_any_value_in_any_field_is_read_or_refused_and_never_crashes(field: str, value: object) -> None:
-    record = a_record(a_document(**{field: value}), partition_key="CARD-000001")
+    record = a_record(a_document() | {field: value}, partition_key="CARD-000001")
     try:
         received = read_transaction(record)
-    except Rejected as rejected:
-        assert rejected.reason
-    else:
-        assert received.record is record
+    except Rejected:
+        return
+    assert received.record is record

@@ -1,14 +1,14 @@
 """The store's promises: one contract for the fake and for DynamoDB, then what only DynamoDB can do to it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
+from backbone.clients import client as client_of
 from backbone.errors import Retryable
 from features import SECONDS_PER_DAY, TERMINAL_DAYS_KEPT, CardProfile, TerminalProfile, add_to_card
 from scoring import Decision, KnownTransaction, Store
@@ -25,8 +25,8 @@ TODAY = NOON // SECONDS_PER_DAY
 
 def a_store(client: Any, waits: list[float] | None = None) -> TransactionStore:
     """The real store; waits are noted instead of waited."""
-    wait: Callable[[float], None] = [].append if waits is None else waits.append
-    return TransactionStore(client, "transactions", "profiles", 90, wait=wait)
+    noted: list[float] = [] if waits is None else waits
+    return TransactionStore(client, "transactions", "profiles", 90, wait=noted.append)
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -187,7 +187,7 @@ def test_days_beyond_a_terminals_horizon_are_removed_when_it_is_written(resource
 
 @pytest.fixture
 def stubbed() -> Iterator[tuple[Any, Stubber]]:
-    client = boto3.client("dynamodb")
+    client = client_of("dynamodb")
     with Stubber(client) as stubber:
         yield client, stubber
         stubber.assert_no_pending_responses()
@@ -244,7 +244,9 @@ def test_any_other_cancellation_gives_the_batch_back_at_once(
         commit(client)
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"])
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"]
+)
 def test_a_throttled_or_broken_table_gives_the_batch_back(stubbed: tuple[Any, Stubber], code: str) -> None:
     client, stubber = stubbed
     stubber.add_client_error("transact_write_items", code)

@@ -1,0 +1,97 @@
+# Every verb sets up what it needs by itself; with nothing to do that takes a tenth of a second. `make` lists the verbs.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish bench lock clean
+
+# `sam build` asks PATH for python3.13 and pip: the project's own come first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+# The functions' modules and the layer, for what runs their code outside of Lambda.
+CODE := PYTHONPATH=functions/score_transactions:functions/notify_customer:layers/backbone
+
+ENV ?=
+RECORDS ?=
+EVENT ?=
+FUNCTION ?=
+BUCKET ?=
+QUEUE ?=
+ARGS ?=
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+# ---- on this machine, without an AWS account ------------------------------------------------------------------------
+
+run: ## deploy to the embedded AWS, stream transactions, show what is flagged, stay up until Ctrl-C
+	@scripts/local.sh run
+
+demo: ## the same, then stop; writes .local/demo.json and fails where an expected event did not come
+	@scripts/local.sh demo
+
+up: ## leave the stack running in the background; again: deploy what changed (see .local/env, .local/outputs.json)
+	@scripts/local.sh up
+
+down: ## end what `make up` started
+	@scripts/local.sh down
+
+status: ## say what runs here, and how much waits in which queue
+	@scripts/local.sh status
+
+logs: ## show a function's log: FUNCTION=score_transactions
+	@$(if $(FUNCTION),,$(error Name it: make logs FUNCTION=score_transactions))scripts/local.sh logs "$(FUNCTION)"
+
+invoke: ## invoke a function: FUNCTION=notify_customer EVENT=events/notify_customer/<name>.json
+	@$(if $(and $(FUNCTION),$(EVENT)),,$(error Name both: make invoke FUNCTION=notify_customer EVENT=<file>))scripts/local.sh invoke "$(FUNCTION)" "$(EVENT)"
+
+# ---- checking -------------------------------------------------------------------------------------------------------
+
+test: ## run every test; what needs a container skips itself and says so (ARGS="-k name" picks)
+	@scripts/bootstrap.sh dev
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: ## check format, style, types and the template
+	@scripts/bootstrap.sh dev
+	@scripts/lint.sh
+
+format: ## format the Python files
+	@scripts/bootstrap.sh dev
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+bench: ## measure on the embedded AWS (RECORDS=<how many>)
+	@scripts/bootstrap.sh dev
+	@$(CODE) .venv/bin/python -m benchmarks $(if $(RECORDS),--records $(RECORDS)) $(ARGS)
+
+# ---- on AWS ---------------------------------------------------------------------------------------------------------
+
+build: ## sam build
+	@scripts/bootstrap.sh run
+	@.venv/bin/sam build --cached --parallel
+
+deploy: build ## sam build and sam deploy to an AWS account: ENV=dev (default) or prod, as in samconfig.toml
+	@.venv/bin/sam deploy --config-env "$(or $(ENV),dev)"
+
+redrive: ## put dead letters back to work after a fix: ENV=local (default), dev or prod; QUEUE=<logical id> for one queue
+	@scripts/bootstrap.sh run
+	@scripts/redrive.sh "$(or $(ENV),local)" "$(QUEUE)"
+
+# ---- the fraud model ------------------------------------------------------------------------------------------------
+
+model: ## simulate, train, evaluate: makes the committed artefacts again (ARGS=--check compares only)
+	@scripts/bootstrap.sh dev
+	@$(CODE) .venv/bin/python -m models.fraud $(ARGS)
+
+model-publish: ## upload model.tar.gz for FraudModel=sagemaker: BUCKET=<bucket>; prints FraudModelDataUrl
+	@$(if $(BUCKET),,$(error Name it: make model-publish BUCKET=<bucket>))scripts/bootstrap.sh run
+	@$(CODE) .venv/bin/python -m local.publish_model "$(BUCKET)"
+
+# ---- housekeeping ---------------------------------------------------------------------------------------------------
+
+lock: ## resolve requirements/*.in and the layer's again; every version pinned, with hashes
+	@scripts/bootstrap.sh dev
+	@scripts/lock.sh
+
+clean: ## end what runs here and remove all that was made, .venv included
+	@if [ -x .venv/bin/python ]; then .venv/bin/python -m local down; fi
+	@rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
