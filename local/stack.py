@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def deploy(endpoint: str, log: Path) -> Stack:
 
     A stack that an interrupted first deploy left behind is deleted first: CloudFormation takes no update of it.
     """
+    began = datetime.now(UTC)
     overrides = [f"AwsEndpointUrl={endpoint}", f"TransactionShards={TRANSACTION_SHARDS}"]
     arguments = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
     try:
@@ -119,8 +121,10 @@ def deploy(endpoint: str, log: Path) -> Stack:
             _delete_where_stuck(endpoint)
             _sam(arguments, endpoint, log)
     except StackError as failed:
-        reasons = _failed_events(endpoint)
-        raise StackError("\n".join([str(failed), *reasons])) from failed
+        reasons = _failed_events(endpoint, began)
+        if not reasons:
+            raise
+        raise StackError("\n  ".join([f"The deployment failed (all of it: {log}):", *reasons])) from failed
     return describe(endpoint)
 
 
@@ -224,12 +228,13 @@ def _delete_where_stuck(endpoint: str) -> None:
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME, WaiterConfig=delay)
 
 
-def _failed_events(endpoint: str) -> list[str]:
+def _failed_events(endpoint: str, since: datetime) -> list[str]:
     try:
         answer = client("cloudformation", endpoint).describe_stack_events(StackName=STACK_NAME)
     except (ClientError, BotoCoreError) as error:
         return [f"(the stack's events could not be read: {error})"]
-    failed = [event for event in reversed(answer["StackEvents"]) if event["ResourceStatus"].endswith("_FAILED")]
+    recent = [event for event in reversed(answer["StackEvents"]) if event["Timestamp"] >= since]
+    failed = [event for event in recent if event["ResourceStatus"].endswith("_FAILED")]
     return [
         f"{event['LogicalResourceId']}: {event['ResourceStatus']}: {event.get('ResourceStatusReason', 'no reason')}"
         for event in failed

@@ -4,11 +4,12 @@ set -eu
 cd "$(dirname "$0")/.."
 case $1 in
   local)
-    if [ ! -f .local/env ]; then
+    environment=$(ls .local/env .local/run-*/env 2>/dev/null | head -n 1)
+    if [ -z "$environment" ]; then
       echo "Nothing runs here. Start it with make up, or name a stack on AWS: make redrive ENV=dev" >&2
       exit 1
     fi
-    . .local/env
+    . "./$environment"
     stack=backbone
     ;;
   *) stack=backbone-$1 ;;

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from local.process import EngineProcess
+from tests.stack.deployed import Stack, deploy
 
 REGION = "eu-central-1"
 
@@ -51,3 +52,9 @@ def aws(engine: EngineProcess) -> Callable[[str], Any]:
         )
 
     return client
+
+
+@pytest.fixture(scope="session")
+def stack(engine: EngineProcess, aws: Callable[[str], Any]) -> Stack:
+    """The project's own stack, built and deployed by the real SAM CLI, once for the whole run."""
+    return deploy("backbone", engine, aws, {"TransactionShards": "4"})

@@ -74,6 +74,7 @@ def test_run_stays_up_in_a_terminal_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -
         engine = place.recorded()
         assert engine
         assert run.poll() is None
+        assert json.loads(place.outputs_file.read_text())["TransactionsStreamName"]
         run.send_signal(signal.SIGINT)
         assert run.wait(30) == 0
         reader.join()

@@ -1,4 +1,4 @@
-"""The project's own stack, built and deployed by the real SAM CLI to an embedded AWS, once for all tests here."""
+"""What tests of the deployed stack share: its model, traffic for it, and somebody who watches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,16 +6,10 @@ from typing import Any
 import pytest
 
 from fraud_model import FraudModel, load
-from local.process import PROJECT, EngineProcess
+from local.process import PROJECT
 from local.traffic import Traffic, backfill, make_traffic
-from tests.engine.stacks import Client
-from tests.stack.deployed import Stack, deploy, now
+from tests.stack.deployed import Stack, now
 from tests.stack.observers import BusObserver, observe_bus
-
-
-@pytest.fixture(scope="session")
-def stack(engine: EngineProcess, aws: Client) -> Stack:
-    return deploy("backbone", engine, aws, {"TransactionShards": "4"})
 
 
 @pytest.fixture(scope="session")
