@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import commands, play, up
 from local.lambda_runtime_folder import LambdaRuntimeError
@@ -31,7 +31,7 @@ def main() -> int:
     narrator, verb = Narrator(), arguments.perform
     try:
         return int(verb(arguments, narrator))
-    except (EngineError, StackError, FlowError, LambdaRuntimeError, BotoCoreError) as error:
+    except (EngineError, StackError, FlowError, LambdaRuntimeError, BotoCoreError, ClientError) as error:
         narrator.complain(str(error))
         return 1
     except KeyboardInterrupt:

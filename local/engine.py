@@ -12,6 +12,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -53,8 +54,11 @@ def engine_environment(port: int, home: Path, region: str) -> dict[str, str]:
     }
 
 
-def serve(port: int, home: Path, region: str) -> None:
-    """Runs the engine in this process until SIGINT or SIGTERM; raises where another version of it is installed."""
+def serve(port: int, home: Path, region: str, also_listen: Sequence[str] = ()) -> None:
+    """Runs the engine in this process until SIGINT or SIGTERM; raises where another version of it is installed.
+
+    It listens on the loopback address, and on the addresses in ``also_listen``: a container's bridge, for instance.
+    """
     installed = version("ministack")
     if installed != PINNED_ENGINE:
         raise RuntimeError(
@@ -76,7 +80,7 @@ def serve(port: int, home: Path, region: str) -> None:
 
     wrapped = install_all(Engine(app, f"http://127.0.0.1:{port}", region, ACCOUNT_ID, home, PROJECT))
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"{address}:{port}" for address in ("127.0.0.1", *also_listen)]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 2
 
@@ -98,8 +102,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--home", type=Path, default=Path(".local/engine"))
     parser.add_argument("--region", default="eu-central-1")
+    parser.add_argument("--also-listen", action="append", default=[], metavar="ADDRESS")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.home.resolve(), arguments.region)
+    serve(arguments.port, arguments.home.resolve(), arguments.region, arguments.also_listen)
     return 0
 
 

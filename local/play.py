@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def demo(home: Path, started: float, narrator: Narrator) -> int:
 
 def run(home: Path, started: float, narrator: Narrator) -> int:
     """Plays the flow, then stays up and streams a trickle until Ctrl-C; without a terminal it ends after the play."""
-    stays = narrator.console.is_terminal
+    stays = sys.stdout.isatty()  # not the console's word: FORCE_COLOR makes that one see a terminal in a pipe
     trickled = _TRICKLED_TRANSACTIONS if stays else 0
     with _scene("run", home, started, narrator, trickled) as scene, watching(scene.stack, scene.plan.verdicts) as watch:
         result = _verdict(_play(scene, watch, started, narrator), narrator)

@@ -54,27 +54,36 @@ class EngineProcess:
     log: Path
 
     @classmethod
-    def start(cls, *, home: Path, region: str, port: int = 0) -> Self:
+    def start(cls, *, home: Path, region: str, port: int = 0, also_listen: Sequence[str] = ()) -> Self:
         """Starts an owned engine below ``home`` and returns when it answers; EngineError has the log's tail if not."""
-        engine = cls.spawn(home=home, region=region, port=port)
+        engine = cls.spawn(home=home, region=region, port=port, also_listen=also_listen)
         engine.await_health()
         return engine
 
     @classmethod
     def spawn(
-        cls, *, home: Path, region: str, port: int = 0, owned: bool = True, inherited: Sequence[int] = ()
+        cls,
+        *,
+        home: Path,
+        region: str,
+        port: int = 0,
+        owned: bool = True,
+        inherited: Sequence[int] = (),
+        also_listen: Sequence[str] = (),
     ) -> Self:
         """Starts an engine below ``home`` and returns at once.
 
         ``port`` 0 lets the system choose. An ``owned`` engine ends with this process, however this process ends
-        (``local.owned``); another one stays. ``inherited`` file descriptors stay open for as long as the engine lives.
-        The engine leads a process group of its own, so that one signal reaches its workers too, and Ctrl-C in a
-        terminal reaches only the command that owns it.
+        (``local.owned``); another one stays. It listens on loopback and on the addresses in ``also_listen``.
+        ``inherited`` file descriptors stay open for as long as the engine lives. The engine leads a process group of
+        its own, so that one signal reaches its workers too, and Ctrl-C in a terminal reaches only the command that
+        owns it.
         """
         home.mkdir(parents=True, exist_ok=True)
         chosen = port or free_port()
         log = home / "engine.log"
         arguments = ["local.engine", "--port", str(chosen), "--home", str(home), "--region", region]
+        arguments += [f"--also-listen={address}" for address in also_listen]
         with log.open("ab") as sink:
             process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
                 [sys.executable, "-m", *(["local.owned"] if owned else []), *arguments],

@@ -24,6 +24,7 @@ from models.fraud.simulate import (
     position_at,
     simulate,
 )
+from stream_records import MAXIMUM_AGE_SECONDS
 from transaction import Transaction
 from transaction_store import card_item, terminal_item
 from verdict import Candidate, Verdict, decide
@@ -49,12 +50,9 @@ class Traffic:
 def make_traffic(*, customers: int, transactions: int, now: float, seed: int) -> Traffic:
     """Traffic of ``customers`` cards whose last ``transactions`` happen in the days up to ``now`` (epoch seconds).
 
-    A customer makes two transactions a day on average, so the stretch lasts ``transactions / (2 x customers)`` days;
-    ValueError where that is more than the six days that the stream's age limit leaves.
+    A customer makes two transactions a day on average, so the stretch lasts some ``transactions / (2 x customers)``
+    days; ValueError where the first of them would be too old for the stream.
     """
-    days_live = transactions / (2 * customers)
-    if days_live > 6:
-        raise ValueError(f"{transactions} transactions of {customers} customers last {days_live:.1f} days; at most 6")
     days = HISTORY_DAYS + 7
     parameters = WorldParameters(
         customers=customers,
@@ -67,6 +65,10 @@ def make_traffic(*, customers: int, transactions: int, now: float, seed: int) ->
     end = position_at(world, int(now))
     first = end - transactions
     cut = int(world.occurred_at[first])
+    if first < 0 or now - cut > MAXIMUM_AGE_SECONDS:
+        raise ValueError(
+            f"{transactions} transactions of {customers} customers reach too far back; take more customers"
+        )
     return Traffic(history_until(world, cut), list(labelled_transactions(world, position_at(world, cut), end)))
 
 

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from local.process import EngineProcess
+from tests.samlocal.containers import bridge_address
 from tests.stack.deployed import Stack, deploy
 
 REGION = "eu-central-1"
@@ -32,7 +33,8 @@ os.environ.update(
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """An embedded AWS for the tests: one process for the whole run."""
     home: Path = tmp_path_factory.mktemp("engine")
-    with EngineProcess.start(home=home, region=REGION) as process:
+    bridge = bridge_address()
+    with EngineProcess.start(home=home, region=REGION, also_listen=[bridge] if bridge else []) as process:
         yield process
 
 

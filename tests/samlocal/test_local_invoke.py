@@ -5,49 +5,41 @@ Needs a container engine. Where there is none these tests skip and say so; with 
 
 import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.process import PROJECT, EngineProcess
+from tests.samlocal.containers import BASE_IMAGE, bridge_address, docker
 from tests.stack.deployed import Stack, sam
 
 LOGICAL_IDS = {"score_transactions": "ScoreTransactionsFunction", "notify_customer": "NotifyCustomerFunction"}
 EVENTS = sorted((PROJECT / "events").glob("*/*.json"))
-BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
-
-
-def docker(*arguments: str) -> bool:
-    """Whether a docker command succeeds."""
-    executable = shutil.which("docker")
-    if executable is None:
-        return False
-    return subprocess.run([executable, *arguments], capture_output=True, check=False, timeout=30).returncode == 0
 
 
 @pytest.fixture(scope="module", autouse=True)
 def container_engine() -> None:
-    """Skips without a container engine that shares this machine's network, unless one is required."""
-    if sys.platform == "linux" and docker("info"):
+    """Skips without a container engine whose containers can reach this machine, unless one is required."""
+    if bridge_address() is not None:
         return
-    reason = "no container engine on Linux: `sam local invoke` cannot run here"
+    reason = "no container engine that shares a network with this machine: `sam local invoke` cannot run here"
     if os.environ.get("BACKBONE_REQUIRE_CONTAINER"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
-def variables(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the deployed functions have in their environment, in the form that ``--env-vars`` takes."""
+def variables(stack: Stack, engine: EngineProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the deployed functions have in their environment, as ``--env-vars`` takes it."""
+    here = engine.endpoint.replace("127.0.0.1", bridge_address() or "127.0.0.1")
     functions = stack.client("lambda")
     said = {
         logical: functions.get_function_configuration(FunctionName=stack.resource(logical))["Environment"]["Variables"]
         for logical in LOGICAL_IDS.values()
     }
+    for function in said.values():
+        function["AWS_ENDPOINT_URL"] = here
     path = tmp_path_factory.mktemp("samlocal") / "variables.json"
     path.write_text(json.dumps(said))
     return path
@@ -73,7 +65,7 @@ def test_function_answers_its_sample_event_in_the_lambda_image(
 
 def invoke(engine: EngineProcess, variables: Path, event: Path) -> dict[str, Any]:
     """The function's answer: a line of its own among what the container logged. AssertionError where there is none."""
-    image = ["--skip-pull-image"] if docker("image", "inspect", BASE_IMAGE) else []
+    image = ["--skip-pull-image"] if docker("image", "inspect", BASE_IMAGE) is not None else []
     printed = sam(
         engine,
         "local",
@@ -83,8 +75,6 @@ def invoke(engine: EngineProcess, variables: Path, event: Path) -> dict[str, Any
         str(event),
         "--env-vars",
         str(variables),
-        "--docker-network",
-        "host",
         *image,
     )
     answers = [line for line in printed.splitlines() if line.startswith('{"batchItemFailures"')]

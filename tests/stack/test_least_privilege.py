@@ -1,0 +1,61 @@
+"""What the deployed roles may do: their work, and not the next thing to it."""
+
+import pytest
+
+from tests.stack.deployed import Stack
+
+# role, action, the resource's logical id (or an ARN), whether it is allowed. What each may publish stands in
+# conditions, which the engine's simulator does not read: tests/template holds them, and every other test here runs under them.
+CASES = [
+    ("ScoreTransactionsRole", "dynamodb:PutItem", "TransactionsTable", True),
+    ("ScoreTransactionsRole", "dynamodb:UpdateItem", "ProfilesTable", True),
+    ("ScoreTransactionsRole", "dynamodb:Scan", "TransactionsTable", False),
+    ("ScoreTransactionsRole", "dynamodb:DeleteItem", "TransactionsTable", False),
+    ("ScoreTransactionsRole", "dynamodb:PutItem", "CustomerInboxTable", False),
+    ("ScoreTransactionsRole", "kinesis:PutRecord", "TransactionsStream", False),
+    ("ScoreTransactionsRole", "sqs:ReceiveMessage", "TransactionQuarantineQueue", False),
+    ("ScoreTransactionsRole", "sqs:SendMessage", "NotifyCustomerQueue", False),
+    ("ScoreTransactionsRole", "s3:PutObject", "arn:aws:s3:::somebody-elses/quarantine/1", False),
+    ("ScoreTransactionsRole", "sagemaker:InvokeEndpoint", "*", False),
+    ("ScoreTransactionsRole", "iam:PassRole", "*", False),
+    ("NotifyCustomerRole", "dynamodb:PutItem", "CustomerInboxTable", True),
+    ("NotifyCustomerRole", "dynamodb:Query", "CustomerInboxTable", False),
+    ("NotifyCustomerRole", "dynamodb:GetItem", "TransactionsTable", False),
+    ("NotifyCustomerRole", "sqs:SendMessage", "NotifyCustomerQueue", False),
+    ("TransactionsApiRole", "kinesis:PutRecord", "TransactionsStream", True),
+    ("TransactionsApiRole", "kinesis:GetRecords", "TransactionsStream", False),
+]
+ARNS = {
+    "TransactionsTable": "dynamodb:{region}:{account}:table/{id}",
+    "ProfilesTable": "dynamodb:{region}:{account}:table/{id}",
+    "CustomerInboxTable": "dynamodb:{region}:{account}:table/{id}",
+    "TransactionsStream": "kinesis:{region}:{account}:stream/{id}",
+    "EventBus": "events:{region}:{account}:event-bus/{id}",
+}
+
+
+@pytest.mark.parametrize(("role", "action", "resource", "allowed"), CASES)
+def test_role_may_do_its_work_and_not_the_next_thing(
+    stack: Stack, role: str, action: str, resource: str, allowed: bool
+) -> None:
+    assert decision(stack, role, action, resource) == ("allowed" if allowed else "implicitDeny")
+
+
+def decision(stack: Stack, role: str, action: str, resource: str) -> str:
+    """What IAM's simulator says of a role of the stack."""
+    iam = stack.client("iam")
+    role_arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[arn(stack, resource)]
+    )
+    return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+
+def arn(stack: Stack, resource: str) -> str:
+    """The ARN of a resource by its logical id; what is an ARN or a star stays."""
+    if resource == "*" or resource.startswith("arn:"):
+        return resource
+    if resource.endswith("Queue"):
+        return stack.queue(resource).arn
+    region = stack.client("sqs").meta.region_name
+    return "arn:aws:" + ARNS[resource].format(region=region, account="000000000000", id=stack.resource(resource))
