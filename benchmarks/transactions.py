@@ -8,7 +8,6 @@ records on an otherwise idle stack. Local figures: they compare changes to this 
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -97,7 +96,3 @@ def put_to_row(stack: Stack, like: Transaction) -> float:
         if time.perf_counter() - began > _GIVE_UP_SECONDS:
             raise TimeoutError(f"no row for {transaction.transaction_id}")
     return time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    sys.exit(main())

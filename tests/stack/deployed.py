@@ -1,7 +1,6 @@
 """A deployed stack as a test sees it: its outputs, its resources, and the few things that every test does with it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,14 +12,13 @@ from typing import Any
 from uuid import uuid4
 
 from local.process import PROJECT, EngineProcess
+from local.stack import DEPLOYMENT_BUCKET, REGION, build, sam_environment
 from local.traffic import entry, put_entries
 from models.fraud.simulate import as_stream_record
 from tests.engine.queues import Queue, a_queue
 from tests.engine.stacks import Client
 from tests.engine.waiting import wait_until
 from transaction import Transaction
-
-BUCKET = "backbone-deployments"
 
 
 def now() -> int:
@@ -130,12 +128,12 @@ def body_of(transaction: Transaction, **changes: Any) -> bytes:
 
 
 def deploy(name: str, engine: EngineProcess, aws: Client, parameters: Mapping[str, str]) -> Stack:
-    """Builds with ``sam build`` and deploys with ``sam deploy --config-env local``; AssertionError says what failed."""
-    sam(engine, "build", "--cached", "--parallel")
+    """Builds and deploys by ``sam`` with config env "local"; AssertionError or StackError says what failed."""
+    build(engine.home / "build.log")
     buckets = [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
-    if BUCKET not in buckets:
-        region = aws("s3").meta.region_name
-        aws("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
+    if DEPLOYMENT_BUCKET not in buckets:
+        place = {"LocationConstraint": REGION}
+        aws("s3").create_bucket(Bucket=DEPLOYMENT_BUCKET, CreateBucketConfiguration=place)
     overrides = [f"{key}={value}" for key, value in {"AwsEndpointUrl": engine.endpoint, **parameters}.items()]
     sam(engine, "deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides", *overrides)
     return described(name, aws)
@@ -156,18 +154,10 @@ def described(name: str, aws: Client) -> Stack:
 
 def sam(engine: EngineProcess, *arguments: str, seconds: float = 180) -> str:
     """Runs the real SAM CLI against the engine; returns what it printed, AssertionError with all of it if it fails."""
-    scripts = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-        "AWS_ENDPOINT_URL": engine.endpoint,
-        "SAM_CLI_TELEMETRY": "0",
-        "SAM_CLI_POLL_DELAY": "1",
-    }
     done = subprocess.run(
-        [scripts / "sam", *arguments],
+        [Path(sys.executable).parent / "sam", *arguments],
         cwd=PROJECT,
-        env=environment,
+        env=sam_environment(engine.endpoint),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

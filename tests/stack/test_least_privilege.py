@@ -4,8 +4,8 @@ import pytest
 
 from tests.stack.deployed import Stack
 
-# role, action, the resource's logical id (or an ARN), whether it is allowed. What each may publish stands in
-# conditions, which the engine's simulator does not read: tests/template holds them, and every other test here runs under them.
+# role, action, the resource's logical id (or an ARN), whether it is allowed. What each may publish stands in conditions
+# that the engine's simulator does not read; tests/template holds them, and every other test here runs under them.
 CASES = [
     ("ScoreTransactionsRole", "dynamodb:PutItem", "TransactionsTable", True),
     ("ScoreTransactionsRole", "dynamodb:UpdateItem", "ProfilesTable", True),

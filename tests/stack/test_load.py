@@ -18,7 +18,7 @@ from tests.stack.observers import BusObserver
 TRANSACTIONS = int(os.environ.get("BACKBONE_LOAD_TRANSACTIONS", "20000"))
 BAD_RECORDS = 100
 SENT_TWICE = 0.05
-CUSTOMERS = 2_000
+CUSTOMERS = 2_300
 
 
 @pytest.mark.timeout(900)

@@ -6,10 +6,11 @@ import pytest
 
 from fraud_model import FraudModel
 from local.process import EngineProcess
+from local.stack import DEPLOYMENT_BUCKET
 from local.traffic import Traffic, backfill, expected_verdicts
 from models.fraud.sagemaker import write_model_archive
 from tests.engine.stacks import Client
-from tests.stack.deployed import BUCKET, Stack, deploy, now
+from tests.stack.deployed import Stack, deploy, now
 from tests.stack.observers import is_about, observe_bus
 
 NAME = "backbone-sagemaker"
@@ -22,8 +23,8 @@ def variant(
     """A second stack beside the first, in the same account, with its model on a serverless endpoint."""
     archive = tmp_path_factory.mktemp("model") / "model.tar.gz"
     write_model_archive(archive)
-    aws("s3").put_object(Bucket=BUCKET, Key="fraud/model.tar.gz", Body=archive.read_bytes())
-    address = f"s3://{BUCKET}/fraud/model.tar.gz"
+    aws("s3").put_object(Bucket=DEPLOYMENT_BUCKET, Key="fraud/model.tar.gz", Body=archive.read_bytes())
+    address = f"s3://{DEPLOYMENT_BUCKET}/fraud/model.tar.gz"
     made = deploy(NAME, engine, aws, {"FraudModel": "sagemaker", "FraudModelDataUrl": address})
     assert made.outputs["TransactionsStreamName"] != stack.outputs["TransactionsStreamName"]
     yield made
