@@ -25,6 +25,7 @@ _OVERLAYS: tuple[str, ...] = (
     "cloudwatch_metrics",  # embedded metric format; AWS/SQS
     "xray_traces",  # the daemon's port, and traces listed
     "cloudwatch_alarms",  # alarms by dimension and period, evaluated as time passes
+    "step_functions",  # retry delays capped and jittered; functions invoked by the state machine's role
     "kinesis_event_source",  # event source mappings for Kinesis: parallel shards, partial response, retries, filters
 )
 

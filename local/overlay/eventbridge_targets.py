@@ -51,6 +51,8 @@ _SCHEDULES = "scheduler.amazonaws.com"
 type ExhaustedCondition = Literal["MaximumRetryAttempts", "MaximumEventAgeInSeconds"]
 
 logger = logging.getLogger("overlay.eventbridge")
+# A generator of its own: deliveries in the background must not move the state of the one that everybody shares.
+_JITTER = random.Random()  # noqa: S311 - spreads retries, protects nothing
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _log_crash(attempt: Future[None]) -> None:
 def backoff(retries: int) -> float:
     """Seconds to wait after ``retries`` retries: doubling up to a ceiling, the upper half of it at random."""
     whole = min(BACKOFF_CEILING_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(retries, 32))
-    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
+    return whole * _JITTER.uniform(0.5, 1.0)
 
 
 def exhausted(target: Mapping[str, Any], retries: int, age_seconds: float) -> ExhaustedCondition | None:
