@@ -2,13 +2,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish bench lock clean
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish bench eval-documents user lock clean
 
 # `sam build` asks PATH for python3.13 and pip: the project's own come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # The functions' modules and the layer, for what runs their code outside of Lambda.
-CODE := PYTHONPATH=functions/score_transactions:functions/notify_customer:layers/backbone
+CODE := PYTHONPATH=functions/score_transactions:functions/notify_customer:functions/check_grounding:functions/combine_summaries:functions/extract_text:functions/summarize_chunk:layers/backbone
 
 ENV ?=
 RECORDS ?=
@@ -16,6 +16,9 @@ EVENT ?=
 FUNCTION ?=
 BUCKET ?=
 QUEUE ?=
+NAME ?=
+GROUP ?=
+CUSTOMER ?=
 ARGS ?=
 
 help: ## list the verbs
@@ -44,6 +47,10 @@ logs: ## show a function's log: FUNCTION=score_transactions
 invoke: ## invoke a function: FUNCTION=notify_customer EVENT=events/notify_customer/<name>.json
 	@$(if $(and $(FUNCTION),$(EVENT)),,$(error Name both: make invoke FUNCTION=notify_customer EVENT=<file>))scripts/local.sh invoke "$(FUNCTION)" "$(EVENT)"
 
+user: ## create a made-up person: NAME=alice GROUP=customer CUSTOMER=CUST-000001, or GROUP=analyst; ENV=local (default), dev
+	@$(if $(and $(NAME),$(GROUP)),,$(error Name both: make user NAME=alice GROUP=customer CUSTOMER=CUST-000001))scripts/bootstrap.sh run
+	@.venv/bin/python -m local.people --env "$(or $(ENV),local)" --name "$(NAME)" --group "$(GROUP)" --customer "$(CUSTOMER)"
+
 # ---- checking -------------------------------------------------------------------------------------------------------
 
 test: ## run every test; what needs a container skips itself and says so (ARGS="-k name" picks)
@@ -57,6 +64,10 @@ lint: ## check format, style, types and the template
 format: ## format the Python files
 	@scripts/bootstrap.sh dev
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+eval-documents: ## measure how well documents are judged, summarised and found; fails under its bar
+	@scripts/bootstrap.sh dev
+	@$(CODE) .venv/bin/python -m evaluation.documents
 
 bench: ## measure on the embedded AWS (RECORDS=<how many>)
 	@scripts/bootstrap.sh dev

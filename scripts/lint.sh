@@ -22,7 +22,7 @@ for function in functions/*/; do
   say "types: $function"
   $bin/mypy --no-error-summary "$function" layers/backbone/backbone
 done
-for folder in $(with_python local models tests benchmarks); do
+for folder in $(with_python local models evaluation documents tests benchmarks); do
   say "types: $folder"
   $bin/mypy --no-error-summary "$folder"
 done

@@ -22,3 +22,4 @@ lock requirements/lambda-runtime.txt requirements/lambda-runtime.in --constraint
 lock layers/backbone/requirements.txt layers/backbone/requirements.in --constraint requirements/dev.txt \
   --unsafe-package boto3 --unsafe-package botocore --unsafe-package s3transfer \
   --unsafe-package python-dateutil --unsafe-package six --unsafe-package urllib3
+lock functions/extract_text/requirements.txt functions/extract_text/requirements.in --constraint requirements/dev.txt

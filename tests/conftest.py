@@ -26,6 +26,8 @@ os.environ.update(
     AWS_CONFIG_FILE=os.devnull,
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     AWS_EC2_METADATA_DISABLED="true",
+    # TestState is modelled with a host prefix ("sync-"), which no name resolver knows for a loopback address.
+    AWS_DISABLE_HOST_PREFIX_INJECTION="true",
 )
 
 

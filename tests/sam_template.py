@@ -28,7 +28,7 @@ def deployed_template() -> dict[str, Any]:
     """The template after the transform: what CloudFormation sees. Do not change it."""
     template = copy.deepcopy(written_template())
     for resource in template["Resources"].values():
-        for name in ("CodeUri", "ContentUri"):
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
             if name in resource.get("Properties", {}):
                 resource["Properties"][name] = "s3://bucket/key"  # where `sam package` would have put it
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}

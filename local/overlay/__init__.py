@@ -15,17 +15,22 @@ _OVERLAYS: tuple[str, ...] = (
     "cloudformation_types",  # AWS::Events::Archive, and how other modules add resource types
     "schema_registry",  # the schemas API and AWS::EventSchemas
     "sagemaker",  # serverless endpoints over a real model: AWS::SageMaker, describing and invoking
+    "bedrock_runtime",  # Converse, streamed too, and embeddings by the models of local/models; no made-up answers
     "rest_api",  # REST APIs from OpenAPI; Kinesis and EventBridge integrations with mapping templates
+    "rest_api_authorizers",  # Cognito authorizers that take id tokens; functions must allow the API that invokes them
+    "cognito_self_service",  # people sign up where the pool lets them, change what their app client may write
     "secure_transport",  # loopback counts as TLS, so that TLS-only policies hold here as there
     "dynamodb_copies",  # items copied as plain JSON: a quarter less work a write
     "batch_actions",  # a batch of messages is authorised as the single action
     "event_condition_keys",  # PutEvents authorised per event, by source and detail-type
     "eventbridge_targets",  # retries, dead-letter queues and permissions of rule targets; malformed PutEvents entries
+    "s3_events",  # which version was created, told to EventBridge too
     "sns_delivery",  # dead-letter queues of subscriptions; functions invoked asynchronously
     "cloudwatch_metrics",  # embedded metric format; AWS/SQS
     "xray_traces",  # the daemon's port, and traces listed
     "cloudwatch_alarms",  # alarms by dimension and period, evaluated as time passes
     "step_functions",  # retry delays capped and jittered; functions invoked by the state machine's role
+    "step_functions_test_state",  # TestState with variables, retries and catches for JSONata states
     "kinesis_event_source",  # event source mappings for Kinesis: parallel shards, partial response, retries, filters
 )
 

@@ -85,12 +85,23 @@ def invoke_function(caller: Caller, function_arn: str, event: Any) -> None:
     as_service(caller, lambda: _invoke_function(caller, function_arn, event))
 
 
-def _invoke_function(caller: Caller, function_arn: str, event: Any) -> None:
+def require_invocation(caller: Caller, function_arn: str) -> None:
+    """Raises CallError where the function is missing, or neither its policy nor the caller's role allows the call."""
+    as_service(caller, lambda: _invocable(caller, function_arn))
+
+
+def _invocable(caller: Caller, function_arn: str) -> tuple[Any, Any]:
+    """The engine's records of a function and of the configuration that ``function_arn`` names."""
     function, configuration, _ = lambda_svc._get_func_record_for_ref(function_arn)
     if not function or not configuration:
         raise CallError("NO_RESOURCE", f"The function {function_arn} does not exist.")
     policy, _ = lambda_svc.function_policy_for_arn(function_arn)
     _require(caller, "lambda:InvokeFunction", function_arn, policy)
+    return function, configuration
+
+
+def _invoke_function(caller: Caller, function_arn: str, event: Any) -> None:
+    function, configuration = _invocable(caller, function_arn)
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, configuration), event)
 
 

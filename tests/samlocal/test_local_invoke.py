@@ -11,11 +11,33 @@ from typing import Any
 import pytest
 
 from local.process import PROJECT, EngineProcess
+from tests.engine.waiting import wait_until
 from tests.samlocal.containers import BASE_IMAGE, bridge_address, docker
 from tests.stack.deployed import Stack, sam
 
-LOGICAL_IDS = {"score_transactions": "ScoreTransactionsFunction", "notify_customer": "NotifyCustomerFunction"}
 EVENTS = sorted((PROJECT / "events").glob("*/*.json"))
+FOLDERS = sorted(path.name for path in (PROJECT / "functions").iterdir() if any(path.glob("*.py")))
+SAMPLE = "DOC-SAMPLE-1"
+UPLOADS = {"good": "terms-and-conditions.pdf", "edge": "technical-report.txt"}
+# What comes of each sample, as events/README.md says: an error, an HTTP status, or the number of messages given back.
+REFUSED = {
+    "check_grounding/bad",
+    "combine_summaries/bad",
+    "extract_text/bad",
+    "reject_document/bad",
+    "store_summary/bad",
+    "summarize_chunk/bad",
+    "summarize_chunk/edge",
+}
+STATUS = {
+    "create_upload/good": 201,
+    "create_upload/edge": 201,
+    "create_upload/bad": 400,
+    "read_documents/good": 404,
+    "read_documents/bad": 404,
+    "read_documents/edge": 200,
+}
+GIVEN_BACK = {"notify_customer/bad": 3, "start_document_summary/bad": 4}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,49 +57,80 @@ def variables(stack: Stack, engine: EngineProcess, tmp_path_factory: pytest.Temp
     here = engine.endpoint.replace("127.0.0.1", bridge_address() or "127.0.0.1")
     functions = stack.client("lambda")
     said = {
-        logical: functions.get_function_configuration(FunctionName=stack.resource(logical))["Environment"]["Variables"]
-        for logical in LOGICAL_IDS.values()
+        logical_id(folder): functions.get_function_configuration(FunctionName=stack.resource(logical_id(folder)))[
+            "Environment"
+        ]["Variables"]
+        | {"AWS_ENDPOINT_URL": here}
+        for folder in FOLDERS
     }
-    for function in said.values():
-        function["AWS_ENDPOINT_URL"] = here
     path = tmp_path_factory.mktemp("samlocal") / "variables.json"
     path.write_text(json.dumps(said))
     return path
 
 
-def test_every_function_of_the_template_has_a_name_here_and_sample_events() -> None:
-    folders = {path.name for path in (PROJECT / "functions").iterdir() if path.is_dir() and path.name[0] not in "._"}
-    assert folders == LOGICAL_IDS.keys()
-    assert all(len([event for event in EVENTS if event.parent.name == folder]) >= 3 for folder in folders)
+@pytest.fixture(scope="module")
+def document(stack: Stack) -> None:
+    """The document that the workflow's samples are about, with a second attempt beside its first."""
+    s3, bucket = stack.client("s3"), stack.resource("DocumentsBucket")
+    content = (PROJECT / "documents" / UPLOADS["good"]).read_bytes()
+    s3.put_object(Bucket=bucket, Key=f"incoming/CUST-000042/{SAMPLE}/{UPLOADS['good']}", Body=content)
+
+    def stored() -> bool:
+        return bool(s3.list_objects_v2(Bucket=bucket, Prefix=f"summaries/{SAMPLE}.json")["KeyCount"])
+
+    wait_until(stored, 60, "the sample document's summary")
+    for name in ("draft", "grounding"):
+        first = json.load(s3.get_object(Bucket=bucket, Key=f"work/{SAMPLE}/{name}-1.json")["Body"])
+        second = json.dumps({**first, "attempt": 2}).encode()
+        s3.put_object(Bucket=bucket, Key=f"work/{SAMPLE}/{name}-2.json", Body=second)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_function_has_good_bad_and_edge_samples(folder: str) -> None:
+    assert {event.stem for event in EVENTS if event.parent.name == folder} >= {"good", "bad", "edge"}
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.usefixtures("document")
 def test_function_answers_its_sample_event_in_the_lambda_image(
-    engine: EngineProcess, variables: Path, event: Path
+    stack: Stack, engine: EngineProcess, variables: Path, event: Path, tmp_path: Path
 ) -> None:
-    answer = invoke(engine, variables, event)
-    failures = answer["batchItemFailures"]
-    if event.parent.name == "notify_customer" and event.stem == "bad":
-        assert failures  # what cannot be read is given back, and ends in the dead-letter queue
-    else:
-        assert failures == []
+    name = f"{event.parent.name}/{event.stem}"
+    answer = invoke(engine, variables, event.parent.name, with_real_version(stack, event, tmp_path))
+    if name in REFUSED:
+        assert answer["errorType"] == "Rejected", answer
+        return
+    assert "errorType" not in answer, answer
+    if name in STATUS:
+        assert answer["statusCode"] == STATUS[name], answer
+    if "batchItemFailures" in answer:
+        assert len(answer["batchItemFailures"]) == GIVEN_BACK.get(name, 0)
 
 
-def invoke(engine: EngineProcess, variables: Path, event: Path) -> dict[str, Any]:
-    """The function's answer: a line of its own among what the container logged. AssertionError where there is none."""
+def with_real_version(stack: Stack, event: Path, folder: Path) -> Path:
+    """The event; for extract_text with its object uploaded and that object's version in it."""
+    if event.parent.name != "extract_text" or event.stem not in UPLOADS:
+        return event
+    said = json.loads(event.read_text())
+    body = (PROJECT / "documents" / UPLOADS[event.stem]).read_bytes()
+    put = stack.client("s3").put_object(Bucket=stack.resource("DocumentsBucket"), Key=said["key"], Body=body)
+    path = folder / event.name
+    path.write_text(json.dumps({**said, "versionId": put["VersionId"]}))
+    return path
+
+
+def logical_id(folder: str) -> str:
+    """The function's logical id in the template."""
+    return "".join(word.capitalize() for word in folder.split("_")) + "Function"
+
+
+def invoke(engine: EngineProcess, variables: Path, folder: str, event: Path) -> dict[str, Any]:
+    """The function's answer: the one JSON line that is not of its log. AssertionError where there is none."""
     image = ["--skip-pull-image"] if docker("image", "inspect", BASE_IMAGE) is not None else []
-    printed = sam(
-        engine,
-        "local",
-        "invoke",
-        LOGICAL_IDS[event.parent.name],
-        "--event",
-        str(event),
-        "--env-vars",
-        str(variables),
-        *image,
-    )
-    answers = [line for line in printed.splitlines() if line.startswith('{"batchItemFailures"')]
+    given = ["--event", str(event), "--env-vars", str(variables), *image]
+    printed = sam(engine, "local", "invoke", logical_id(folder), *given)
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    answers = [line for line in lines if not {"timestamp", "_aws", "time"} & line.keys()]
     assert len(answers) == 1, printed
-    answer: dict[str, Any] = json.loads(answers[0])
+    answer: dict[str, Any] = answers[0]
     return answer

@@ -22,9 +22,9 @@ SUBSCRIBED_QUEUES = {name: one for name, one in resources("AWS::SNS::Subscriptio
 def test_there_are_routes_to_test() -> None:
     assert (STREAM_MAPPINGS, QUEUE_MAPPINGS) == (
         ["ScoreTransactionsFunctionTransactions"],
-        ["NotifyCustomerFunctionAlerts"],
+        ["StartDocumentSummaryFunctionUploads", "NotifyCustomerFunctionAlerts"],
     )
-    assert len(dead_letter_queues()) == 4
+    assert len(dead_letter_queues()) == 5
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues() | WATCHED_LIKE_DEAD_LETTERS))

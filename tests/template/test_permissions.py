@@ -12,7 +12,22 @@ from tests.sam_template import as_list, resources, target_of
 ON_EVERYTHING = {
     "xray:PutTraceSegments": "X-Ray has no resources to name",
     "xray:PutTelemetryRecords": "X-Ray has no resources to name",
+    "xray:GetSamplingRules": "X-Ray has no resources to name",
+    "xray:GetSamplingTargets": "X-Ray has no resources to name",
     "ecr:GetAuthorizationToken": "the token is for the whole registry",
+    **dict.fromkeys(
+        (
+            "logs:CreateLogDelivery",
+            "logs:GetLogDelivery",
+            "logs:UpdateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:DescribeResourcePolicies",
+            "logs:DescribeLogGroups",
+        ),
+        "log delivery, which Step Functions logs through, has no resources to name",
+    ),
 }
 ROLES = resources("AWS::IAM::Role")
 

@@ -18,6 +18,15 @@ ENVIRONMENT = {
     "INBOX_TABLE_NAME": "inbox",
     "IDEMPOTENCY_TABLE_NAME": "idempotency",
     "NOTICE_RETENTION_DAYS": "90",
+    "DOCUMENTS_BUCKET_NAME": "documents",
+    "DOCUMENTS_TABLE_NAME": "documents",
+    "DOCUMENTS_INDEX_NAME": "byCustomer",
+    "DOCUMENT_RETENTION_DAYS": "90",
+    "MODEL_ID": "amazon.nova-lite-v1:0",
+    "EMBEDDING_MODEL_ID": "amazon.titan-embed-text-v2:0",
+    "INPUT_TOKEN_PRICE": "60",
+    "OUTPUT_TOKEN_PRICE": "240",
+    "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:summarize-document",
 }
 
 
@@ -66,6 +75,7 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
                 {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
             ],
         )
+    _create_documents(client)
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
     sqs.create_queue(QueueName="published")
@@ -79,3 +89,25 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
         Targets=[{"Id": "published", "Arn": "arn:aws:sqs:eu-central-1:123456789012:published"}],
     )
     return Resources(client)
+
+
+def _create_documents(client: Callable[[str], Any]) -> None:
+    place = {"LocationConstraint": "eu-central-1"}
+    client("s3").create_bucket(Bucket=ENVIRONMENT["DOCUMENTS_BUCKET_NAME"], CreateBucketConfiguration=place)
+    by_customer = {
+        "IndexName": ENVIRONMENT["DOCUMENTS_INDEX_NAME"],
+        "KeySchema": [
+            {"AttributeName": "customerId", "KeyType": "HASH"},
+            {"AttributeName": "createdAt", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    client("dynamodb").create_table(
+        TableName=ENVIRONMENT["DOCUMENTS_TABLE_NAME"],
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("documentId", "customerId", "createdAt")
+        ],
+        KeySchema=[{"AttributeName": "documentId", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[by_customer],
+    )

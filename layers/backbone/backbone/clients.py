@@ -16,14 +16,15 @@ _READ_TIMEOUT_SECONDS = 8
 
 
 @functools.cache
-def client(service: str) -> Any:  # boto3 makes its clients' classes at run time
-    """The one client of ``service`` (e.g. "dynamodb") in this execution environment.
+def client(service: str, read_timeout_seconds: int = _READ_TIMEOUT_SECONDS) -> Any:  # boto3 types no client it makes
+    """The one client of ``service`` (e.g. "dynamodb") in this execution environment, for each read timeout.
 
-    Region, credentials and, where it is set, AWS_ENDPOINT_URL come from the environment.
+    A model answers later than a table does: its caller names a ``read_timeout_seconds`` that is shorter than the
+    function's own timeout. Region, credentials and, where it is set, AWS_ENDPOINT_URL come from the environment.
     """
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=_READ_TIMEOUT_SECONDS,
+        read_timeout=read_timeout_seconds,
         retries={"total_max_attempts": 1, "mode": "standard"},
         tcp_keepalive=True,
     )

@@ -25,6 +25,8 @@ from backbone.errors import Rejected
 SOURCES = {
     "TransactionFlagged": "backbone.payments",
     "CustomerNotified": "backbone.payments",
+    "DocumentSummarized": "backbone.documents",
+    "DocumentRejected": "backbone.documents",
 }
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
 _XRAY_PARENT = re.compile("[0-9a-f]{16}")

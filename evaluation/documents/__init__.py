@@ -1,0 +1,1 @@
+"""Documents: does the check find what is not supported, do summaries say what matters, is the right passage found?"""

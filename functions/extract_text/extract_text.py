@@ -1,0 +1,128 @@
+"""extract_text: reads an uploaded document into passages that a summary can cite, and chunks that a model can take.
+
+Trigger: state machine SummarizeDocument, its first step: {documentId, customerId, key, versionId}.
+Writes:  work/<documentId>/passages.json and chunks/0001.json, ...   Idempotent by: documentId; the same version of the
+         same upload gives the same objects.
+Raises:  Retryable where S3 is throttled or away (the state machine tries again); Rejected, "CODE: sentence for the
+         sender", for what can never be read (the state machine goes to reject_document).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from aws_lambda_powertools.tracing import Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from backbone.clients import client
+from backbone.documents import Chunk, DocumentBucket, Passage, SourceDocument, chunk_key, passages_key, request
+from backbone.errors import Rejected
+from backbone.settings import from_environment
+from document_extraction import Document, extract
+from passage_packing import chunks_of, passages_of
+from upload_reader import UploadReader
+from upload_refusals import refused
+
+# What is left of the function's time for writing the passages and for the answer.
+RESERVED_SECONDS = 15
+_DOCUMENT_ID = re.compile("[A-Za-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    documents_bucket_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What the state machine asks for: one version of one upload."""
+
+    document_id: str
+    key: str
+    version_id: str
+
+
+class Extraction(TypedDict):
+    """What goes on in the state machine: sizes and keys, never text. ``pages`` is None for what has no pages."""
+
+    documentId: str
+    pages: int | None
+    passages: int
+    characters: int
+    mediaType: str
+    chunks: list[str]
+
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics()
+settings = from_environment(Settings)
+uploads = UploadReader(client("s3"), settings.documents_bucket_name)
+bucket = DocumentBucket(client("s3"), settings.documents_bucket_name)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> Extraction:
+    metrics.add_metric("DocumentsReceived", MetricUnit.Count, 1)
+    upload = upload_in(event)
+    logger.append_keys(document_id=upload.document_id)
+    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVED_SECONDS
+    try:
+        document = extract(uploads.read(upload.key, upload.version_id), seconds=seconds)
+    except Rejected as rejected:
+        metrics.add_metric("DocumentsRefused", MetricUnit.Count, 1)
+        logger.info("refused", reason=rejected.reason)
+        raise
+    return keep(upload, document)
+
+
+def upload_in(event: object) -> Upload:
+    """The upload that ``event`` names; raises Rejected (INTERNAL) where it names none."""
+    upload = request(Upload, event)
+    if not _DOCUMENT_ID.fullmatch(upload.document_id):  # keys are made from it
+        raise refused("INTERNAL", f"documentId is no id: {upload.document_id!r}")
+    if not upload.key.startswith("incoming/") or not upload.version_id:
+        raise refused("INTERNAL", f"not one version of an upload: {upload.key!r} {upload.version_id!r}")
+    return upload
+
+
+def keep(upload: Upload, document: Document) -> Extraction:
+    """Writes the passages and chunks of ``document`` and answers what was written."""
+    passages = passages_of(document.text.paragraphs)
+    characters = sum(len(passage.text) for passage in passages)
+    source = SourceDocument(
+        document_id=upload.document_id,
+        file_name=upload.key.rpartition("/")[2],
+        media_type=str(document.media_type),
+        title=document.text.title,
+        pages=document.text.pages,
+        passages=tuple(passages),
+    )
+    bucket.write(passages_key(upload.document_id), source)
+    chunks = keep_chunks(upload.document_id, chunks_of(passages))
+    metrics.add_metric("DocumentsExtracted", MetricUnit.Count, 1)
+    metrics.add_metric("CharactersExtracted", MetricUnit.Count, characters)
+    metrics.add_metric("PagesWithoutText", MetricUnit.Count, document.text.pages_without_text)
+    return {
+        "documentId": upload.document_id,
+        "pages": document.text.pages,
+        "passages": len(passages),
+        "characters": characters,
+        "mediaType": str(document.media_type),
+        "chunks": chunks,
+    }
+
+
+def keep_chunks(document_id: str, chunks: Sequence[Sequence[Passage]]) -> list[str]:
+    """Writes each chunk; answers their keys in order."""
+    keys = []
+    for number, passages in enumerate(chunks, start=1):
+        key = chunk_key(document_id, number)
+        bucket.write(key, Chunk(document_id, number, tuple(passages)))
+        keys.append(key)
+    return keys

@@ -1,0 +1,204 @@
+"""The light profile: summaries and embeddings without a language model, behind the OpenAI protocol.
+
+``python -m local.models.light_server`` binds a free port of the loopback, prints ``listening on PORT`` and serves until
+its standard input closes: so it ends with whoever started it, even where that was killed.
+
+    POST /v1/chat/completions   with response_format json_schema: of the shape of write_summary, an extractive summary;
+                                of any other, 400 with what to do about it, for there is nothing here that could
+                                answer; "stream": true sends the summary as one chunk
+    POST /v1/embeddings         vectors of 384; "normalize": false leaves them as the network made them
+
+https://platform.openai.com/docs/api-reference/chat and /embeddings. Token counts are the embedding model's own pieces.
+A summary is as short as max_tokens asks; where not even the fewest sentences fit, it is cut off there, with
+finish_reason "length", as a language model's answer would be.
+"""
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+from local.models.embeddings import LazyEmbeddingModel, normalised
+from local.models.profile import HOW_TO_CHANGE
+from local.models.summaries import NothingToSummariseError, asks_for_summary, summarise
+
+LONGEST_BODY_BYTES = 8 * 1024 * 1024
+SUMMARISER = "extractive-summary"
+logger = logging.getLogger(__name__)
+
+type Body = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """A request that is not served: the HTTP status and a message for the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def complete(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    """The chat completion for ``request``; raises RefusedError where this profile has no answer."""
+    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    if not asks_for_summary(schema):
+        raise RefusedError(400, f"The light profile has no language model: it summarises and embeds. {HOW_TO_CHANGE}")
+    texts = [str(message["content"]) for message in request["messages"]]
+    said = "\n".join(str(message["content"]) for message in request["messages"] if message["role"] == "user")
+    loaded, limit = model.get(), int(request.get("max_tokens") or sys.maxsize)
+
+    def length(summary: Body) -> int:
+        return loaded.count_tokens(_written(summary))
+
+    try:
+        summary = summarise(
+            said, schema, lambda texts: normalised(loaded.embed(texts)), lambda summary: length(summary) <= limit
+        )
+    except NothingToSummariseError as error:
+        raise RefusedError(400, str(error)) from error
+    content, answered = _written(summary), length(summary)
+    asked = sum(loaded.count_tokens(text) for text in texts)
+    whole = answered <= limit
+    return {
+        "id": f"chatcmpl-{uuid4().hex}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": SUMMARISER,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop" if whole else "length",
+                "message": {
+                    "role": "assistant",
+                    "content": content if whole else content[: len(content) * limit // answered],
+                },
+            }
+        ],
+        "usage": _usage(asked, min(answered, limit)),
+    }
+
+
+def _written(summary: Body) -> str:
+    return json.dumps(summary, ensure_ascii=False)
+
+
+def as_events(completion: Body) -> bytes:
+    """``completion`` as the events of a stream: it is there all at once, so one chunk has all of the text."""
+    (choice,) = completion["choices"]
+    head = {**completion, "object": "chat.completion.chunk"}
+    usage = head.pop("usage")
+    chunks = (
+        {**head, "choices": [{"index": 0, "delta": choice["message"], "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]},
+        {**head, "choices": [], "usage": usage},
+    )
+    return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+def embed(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    """The embeddings for ``request``; raises RefusedError where there is no text to embed."""
+    texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise RefusedError(400, "The input is a text, or a list of texts, none of them empty.")
+    loaded = model.get()
+    vectors = loaded.embed(texts)
+    if request.get("normalize", True):
+        vectors = normalised(vectors)
+    return {
+        "object": "list",
+        "model": request.get("model"),
+        "data": [
+            {"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(vectors.tolist())
+        ],
+        "usage": _usage(sum(loaded.count_tokens(text) for text in texts), 0),
+    }
+
+
+def _usage(asked: int, answered: int) -> Body:
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+
+
+_ROUTES: dict[str, Callable[[Mapping[str, Any], LazyEmbeddingModel], Body]] = {
+    "/v1/chat/completions": complete,
+    "/v1/embeddings": embed,
+}
+
+
+def start_server(model: LazyEmbeddingModel) -> ThreadingHTTPServer:
+    """A server on a free port of the loopback, serving in threads of its own; ``shutdown`` ends it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(model))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def _handler_for(model: LazyEmbeddingModel) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its headers
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            try:
+                request = self._request()
+                answer = _ROUTES[self.path](request, model)
+                if request.get("stream"):
+                    self._send(200, "text/event-stream", as_events(answer))
+                else:
+                    self._answer(200, answer)
+            except RefusedError as refused:
+                self._answer(refused.status, _error(refused.message))
+            except (KeyError, TypeError, AttributeError) as error:
+                logger.exception("%s: a request that is not understood", self.path)
+                self._answer(400, _error(f"{self.path}: the request is not understood: {error!r}"))
+            except Exception as error:
+                logger.exception("%s", self.path)
+                self._answer(500, _error(f"{type(error).__name__}: {error}"))
+
+        def _request(self) -> Body:
+            length = int(self.headers.get("Content-Length") or 0)
+            if length > LONGEST_BODY_BYTES:
+                self.close_connection = True
+                raise RefusedError(413, f"The body exceeds {LONGEST_BODY_BYTES} bytes.")
+            try:
+                document: Body = json.loads(self.rfile.read(length))
+            except ValueError as error:
+                raise RefusedError(400, f"The body is not JSON: {error}") from error
+            return document
+
+        def _answer(self, status: int, document: Body) -> None:
+            self._send(status, "application/json", json.dumps(document).encode())
+
+        def _send(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            """A line for every request would be all that the log holds."""
+
+    return Handler
+
+
+def _error(message: str) -> Body:
+    return {"error": {"message": message, "type": "invalid_request_error"}}
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    server = start_server(LazyEmbeddingModel())
+    sys.stdout.write(f"listening on {server.server_port}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
