@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from botocore.config import Config
 from botocore.session import Session
@@ -29,6 +30,10 @@ os.environ.update(
     # TestState is modelled with a host prefix ("sync-"), which no name resolver knows for a loopback address.
     AWS_DISABLE_HOST_PREFIX_INJECTION="true",
 )
+
+# A deadline per example measures how busy the machine is; what must be fast has a test of its own.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")
