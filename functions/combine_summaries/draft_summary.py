@@ -40,7 +40,10 @@ def write_draft(
     system = _SYSTEM.format(at_least=at_least, at_most=at_most) + (f"\n\n{_STRICTER}" if attempt > 1 else "")
     sentences, answer = write_sentences(writer, system, sources_of(candidates), at_least=at_least, at_most=at_most)
     use = ModelUse(
-        answer.model_id, None, used.input_tokens + answer.input_tokens, used.output_tokens + answer.output_tokens
+        answer.model_id,
+        answer.profile,
+        used.input_tokens + answer.input_tokens,
+        used.output_tokens + answer.output_tokens,
     )
     return Draft(document_id, attempt, tuple(resolved(one, candidates) for one in sentences), use), answer
 

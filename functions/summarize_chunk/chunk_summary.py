@@ -33,5 +33,5 @@ def summarize(chunk: Chunk, writer: Writer) -> tuple[ChunkSummary, Answer]:
     at_most = min(MAXIMUM_SENTENCES, math.ceil(characters / _CHARACTERS_PER_SENTENCE))
     sources = [Source(passage.id, passage.text) for passage in chunk.passages]
     sentences, answer = write_sentences(writer, _SYSTEM.format(sentences=at_most), sources, at_most=at_most)
-    use = ModelUse(answer.model_id, None, answer.input_tokens, answer.output_tokens)
+    use = ModelUse(answer.model_id, answer.profile, answer.input_tokens, answer.output_tokens)
     return ChunkSummary(chunk.document_id, chunk.chunk, tuple(sentences), use), answer
