@@ -1,11 +1,10 @@
-"""Functions and roles for a test of asynchronous invocation; they stay until the engine of the test run ends."""
+"""Functions for a test of asynchronous invocation; they stay until the engine of the test run ends."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from tests.engine.functions import zipped
+from tests.engine.functions import create_role, zipped
 from tests.engine.waiting import wait_until
 
 
@@ -22,7 +21,7 @@ def a_function(
         FunctionName=name,
         Runtime="python3.13",
         Handler="index.handler",
-        Role=a_role(aws, "lambda.amazonaws.com", {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}),
+        Role=create_role(aws, {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}),
         Code={"ZipFile": zipped(index=source)},
         Timeout=10,
     )["FunctionArn"]
@@ -38,17 +37,3 @@ def a_function(
             FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": on_failure}}
         )
     return arn
-
-
-def a_role(aws: Callable[[str], Any], service: str, *statements: dict[str, Any]) -> str:
-    """The ARN of a fresh role that ``service`` may assume, with ``statements`` as its policy."""
-    iam, name = aws("iam"), f"role-{uuid4().hex[:8]}"
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
-    if statements:
-        iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=_policy(*statements))
-    return arn
-
-
-def _policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

@@ -53,7 +53,8 @@ def a_role(aws: Client, *statements: dict[str, Any], service: str = "lambda.amaz
     try:
         yield arn
     finally:
-        iam.delete_role_policy(RoleName=name, PolicyName="test")
+        if statements:
+            iam.delete_role_policy(RoleName=name, PolicyName="test")
         iam.delete_role(RoleName=name)
 
 
@@ -73,8 +74,9 @@ def create_role(aws: Client, *statements: dict[str, Any], service: str = "lambda
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=policy)
+    if statements:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=policy)
     return arn
 
 

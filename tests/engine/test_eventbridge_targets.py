@@ -18,7 +18,8 @@ from local.overlay import eventbridge_targets
 from local.overlay.eventbridge_targets import Delivery, backoff, deliveries, exhausted
 from local.overlay.service_calls import Caller, CallError
 from local.process import EngineProcess
-from tests.engine.async_functions import a_function, a_role
+from tests.engine.async_functions import a_function
+from tests.engine.functions import create_role
 from tests.engine.queues import Queue, a_queue, attributes_of
 from tests.engine.stacks import deployed, outputs_of, template
 from tests.engine.waiting import wait_until
@@ -78,7 +79,9 @@ def test_event_goes_to_the_dead_letter_queue_when_its_retries_are_used_up(aws: A
     stream_arn = f"arn:aws:kinesis:eu-central-1:000000000000:stream/{stream}"
     target = {
         "Arn": stream_arn,
-        "RoleArn": a_role(aws, EVENTS, {"Effect": "Allow", "Action": "kinesis:PutRecord", "Resource": stream_arn}),
+        "RoleArn": create_role(
+            aws, {"Effect": "Allow", "Action": "kinesis:PutRecord", "Resource": stream_arn}, service=EVENTS
+        ),
         "KinesisParameters": {"PartitionKeyPath": "$.detail.key"},
         "RetryPolicy": {"MaximumRetryAttempts": 2},
         "DeadLetterConfig": {"Arn": queue.arn},
@@ -182,12 +185,12 @@ def test_state_machine_starts_only_when_the_role_of_the_target_may_start_it(aws:
     machine = aws("stepfunctions").create_state_machine(
         name=f"machine-{uuid4().hex[:8]}",
         definition=json.dumps(definition),
-        roleArn=a_role(aws, "states.amazonaws.com"),
+        roleArn=create_role(aws, service="states.amazonaws.com"),
     )["stateMachineArn"]
     queue = a_queue(aws, EVENTS)
-    able = a_role(aws, EVENTS, {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine})
+    able = create_role(aws, {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine}, service=EVENTS)
     dead_letters = {"DeadLetterConfig": {"Arn": queue.arn}}
-    unable = {"Arn": machine, "RoleArn": a_role(aws, EVENTS)} | dead_letters
+    unable = {"Arn": machine, "RoleArn": create_role(aws, service=EVENTS)} | dead_letters
 
     put(aws, a_rule(aws, unable, {"Arn": machine, "RoleArn": able} | dead_letters), "{}")
 
@@ -263,7 +266,7 @@ def a_queue_policy(queue: str, rule_arn: Any) -> dict[str, Any]:
 def test_schedule_delivers_as_its_role_and_buries_what_it_cannot_deliver(aws: Aws) -> None:
     queue, dead_letters = a_queue(aws), a_queue(aws)
     may_send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": [queue.arn, dead_letters.arn]}
-    role = a_role(aws, "scheduler.amazonaws.com", may_send)
+    role = create_role(aws, may_send, service="scheduler.amazonaws.com")
     for arn in (queue.arn, ABSENT.format("sqs")):
         aws("scheduler").create_schedule(
             Name=f"schedule-{uuid4().hex[:8]}",

@@ -80,6 +80,7 @@ def test_document_becomes_a_summary_whose_sentences_cite_their_passages(
     summary = stored(stack, event["detail"]["data"]["summaryKey"])
     passages = {one["id"]: one["text"] for one in stored(stack, f"work/{document}/passages.json")["passages"]}
     assert summary["status"] == event["detail"]["data"]["status"] == row(stack, document)["status"] == "summarized"
+    assert summary["model"]["profile"] == "light"
     assert 3 <= len(summary["sentences"]) <= 10
     assert all(sentence["supported"] and sentence["passages"] for sentence in summary["sentences"])
     assert {cited for sentence in summary["sentences"] for cited in sentence["passages"]} <= passages.keys()
