@@ -51,9 +51,11 @@ def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
 
 
 def is_running(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
+    """A killed process runs until its last thread is gone: its parent cannot see that it ended before that."""
+    process = Path(f"/proc/{pid}")
     try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list((process / "task").iterdir())) > 1
     except FileNotFoundError:
         return False
 
