@@ -1,4 +1,4 @@
-"""`make run` and `make demo`: a stack of their own, the transaction flow played on it, and what came of it told.
+"""`make run` and `make demo`: a stack of their own, the flows played on it, and what came of them told.
 
 Both start from nothing and leave nothing: the engine lives in a folder below .local/ that is removed at the end.
 """
@@ -9,22 +9,25 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from local import places
 from local.background import in_background
+from local.document_flow import DocumentJourney
+from local.document_narration import documents_report, tell_documents
 from local.lambda_runtime_folder import ensure_lambda_runtime
 from local.narration import Narrator
 from local.places import Place, RunningEngine
 from local.process import DEFAULT_PORT, PROJECT, EngineError, EngineProcess, free_port
 from local.stack import REGION, STACK_NAME, Stack, build, deploy, write_environment, write_outputs
-from local.traffic import backfill
+from local.traffic import backfill, backfill_cards
 from local.transaction_flow import (
+    CUSTOMERS,
     FLAGGED,
     HOPS,
     NOTIFIED,
@@ -35,6 +38,7 @@ from local.transaction_flow import (
     Watch,
     make_plan,
     settle,
+    take_stock,
     watching,
 )
 
@@ -60,6 +64,8 @@ class Play:
     account: Account
     problems: list[str]
     first_flagged_seconds: float | None
+    documents: Sequence[DocumentJourney] = ()
+    document_problems: Sequence[str] = ()
 
     @property
     def main(self) -> Journey:
@@ -73,7 +79,7 @@ def demo(home: Path, started: float, narrator: Narrator) -> int:
         _scene("demo", home, started, narrator, trickled=0) as scene,
         watching(scene.stack, scene.plan.verdicts) as watch,
     ):
-        play = _play(scene, watch, started, narrator)
+        play = _play_all(scene, watch, started, narrator)
     report = home / "demo.json"
     report.write_text(json.dumps(_report(play, started, scene.ready_seconds), indent=2) + "\n")
     narrator.tell(f"Written: {report}")
@@ -85,7 +91,7 @@ def run(home: Path, started: float, narrator: Narrator) -> int:
     stays = sys.stdout.isatty()  # not the console's word: FORCE_COLOR makes that one see a terminal in a pipe
     trickled = _TRICKLED_TRANSACTIONS if stays else 0
     with _scene("run", home, started, narrator, trickled) as scene, watching(scene.stack, scene.plan.verdicts) as watch:
-        result = _verdict(_play(scene, watch, started, narrator), narrator)
+        result = _verdict(_play_all(scene, watch, started, narrator), narrator)
         if stays:
             _stay(scene, watch, narrator)
     return result
@@ -108,6 +114,7 @@ def _scene(kind: str, home: Path, started: float, narrator: Narrator, trickled: 
             plan = planned.result()
             profiles = stack.outputs["ProfilesTableName"]
             backfill(stack.client("dynamodb"), profiles, plan.traffic.history, time.time())
+            backfill_cards(stack.client("dynamodb"), stack.outputs["CardsTableName"], CUSTOMERS)
         narrator.tell(f"  fraud model: embedded, version {plan.model_version} (template parameter FraudModel)")
         yield Scene(place, stack, plan, ready)
 
@@ -143,6 +150,17 @@ def _keep_log(place: Place, narrator: Narrator) -> None:
     if log.exists():
         shutil.copy(log, kept)
         narrator.tell(f"The engine's log is kept: {kept}")
+
+
+def _play_all(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
+    """Every flow, one after the other, so that each one's times are its own."""
+    play = _play(scene, watch, started, narrator)
+    documents = tell_documents(scene.stack, scene.plan.played[0].customer_id, narrator)
+    problems = [journey.problem for journey in documents if journey.problem]
+    account = take_stock(scene.stack, watch.put)  # once more: what is dead now may have died of the later flows
+    if problems or account.dead_letters:
+        _keep_log(scene.place, narrator)
+    return replace(play, account=account, documents=documents, document_problems=problems)
 
 
 def _play(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
@@ -228,8 +246,6 @@ def _problems(lacking: list[Journey], watch: Watch, account: Account, flagged: i
         problems.append(f"{account.flagged} rows are flagged, {flagged} must be")
     if account.lost:
         problems.append(f"{account.lost} of {account.put} transactions are neither a row nor in the quarantine")
-    if account.dead_letters:
-        problems.append(f"{account.dead_letters} messages are in dead-letter queues")
     return problems
 
 
@@ -241,18 +257,22 @@ def _verdict(play: Play, narrator: Narrator) -> int:
     )
     if play.first_flagged_seconds is not None:
         narrator.tell(f"First flagged transaction {play.first_flagged_seconds:.1f} s after the command.")
-    for problem in play.problems:
+    problems = [*play.problems, *play.document_problems]
+    if account.dead_letters:
+        problems.append(f"{account.dead_letters} messages are in dead-letter queues")
+    for problem in problems:
         narrator.complain(problem)
-    return 1 if play.problems else 0
+    return 1 if problems else 0
 
 
 def _report(play: Play, started: float, ready_seconds: float) -> dict[str, Any]:
     """What design section 10 says."""
-    flow = _flow(play.main, ok=not play.problems)
+    flows = [_flow(play.main, ok=not play.problems)]
+    flows += [documents_report(play.documents, ok=not play.document_problems)] if play.documents else []
     return {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "ready_s": round(ready_seconds, 3),
-        "flows": [flow],
+        "flows": flows,
         "lost": play.account.lost,
         "dead_letters": play.account.dead_letters,
     }

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 import fraud_model
+from local.bus_queue import bus_queue
 from local.process import PROJECT
 from local.stack import Stack, depth
 from local.traffic import Traffic, entry, expected_verdicts, make_traffic, put_entries
@@ -259,36 +259,14 @@ class Watch:
 
 @contextmanager
 def watching(stack: Stack, verdicts: dict[str, Verdict]) -> Iterator[Watch]:
-    """A watch of the stack, its bus included: through a rule and a queue of its own, gone at the end.
-
-    That it can be added, and no producer knows, is what the bus is for.
-    """
-    sqs, events, bus = stack.client("sqs"), stack.client("events"), stack.outputs["EventBusName"]
-    name = f"watch-{uuid4().hex[:8]}"
-    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rule = events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": "backbone."}]}))[
-        "RuleArn"
-    ]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "watch", "Arn": arn}])
-    watch = Watch(stack, verdicts, queue)
-    watch.start()
-    try:
-        yield watch
-    finally:
-        watch.stop()
-        events.remove_targets(Rule=name, EventBusName=bus, Ids=["watch"])
-        events.delete_rule(Name=name, EventBusName=bus)
-        sqs.delete_queue(QueueUrl=queue)
+    """A watch of the stack and of what its bus says about transactions."""
+    with bus_queue(stack, (FLAGGED, NOTIFIED)) as queue:
+        watch = Watch(stack, verdicts, queue)
+        watch.start()
+        try:
+            yield watch
+        finally:
+            watch.stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert report.keys() == {"started", "ready_s", "flows", "lost", "dead_letters"}
     assert (report["lost"], report["dead_letters"]) == (0, 0)
     assert 0 < report["ready_s"] < DEADLINE_SECONDS
-    (flow,) = report["flows"]
+    flow, document = report["flows"]
+    assert flow.keys() == document.keys()
     assert flow.keys() == {"name", "ok", "correlation_id", "total_ms", "events", "result"}
     assert flow["name"] == "transaction"
     assert flow["ok"] is True
@@ -34,6 +35,12 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert flow["result"]["reasons"]
     assert flow["result"]["hops_ms"].keys() == {"row", "TransactionFlagged", "alert", "notice", "CustomerNotified"}
     assert not list(tmp_path.glob("demo-*/"))
+    assert (document["name"], document["ok"]) == ("document", True)
+    assert [event["detail_type"] for event in document["events"]] == ["DocumentSummarized"] * 3
+    summarized = document["result"]["documents"]
+    assert {one["file_name"].rpartition(".")[2] for one in summarized} == {"pdf", "docx", "html"}
+    assert all(sentence["passages"] for one in summarized for sentence in one["summary"]["sentences"])
+    assert "Profile light" in done.stdout
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -1,18 +1,17 @@
 """POST and GET /documents: people sign in, upload what they were offered, and see their own documents only."""
 
-import io
 import json
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 import pytest
 from botocore.exceptions import ClientError
 
 from backbone.contracts import timestamp
+from local.api_client import ask, fetched, post_form
 from local.people import Person, create_person, sign_in, user_pool
 from local.process import EngineProcess
 from tests.stack.deployed import Stack, now
@@ -39,9 +38,7 @@ class DocumentsApi:
 
     def ask(self, method: str, path: str, token: str | None, body: object = None) -> tuple[int, Any]:
         """Status and JSON body; ``path`` is what follows /documents."""
-        headers = {"Content-Type": "application/json"} | ({} if token is None else {"Authorization": token})
-        data = None if body is None else json.dumps(body).encode()
-        return fetched(Request(self.url + path, data=data, headers=headers, method=method))  # noqa: S310 - the engine
+        return ask(method, self.url + path, token, body)
 
     def offered(self, somebody: Somebody, **changes: Any) -> dict[str, Any]:
         """The upload that ``somebody`` is offered for the PDF."""
@@ -51,29 +48,10 @@ class DocumentsApi:
         return offered
 
 
-def fetched(request: Request) -> tuple[int, Any]:
-    """Status and body, as JSON where it is JSON."""
-    try:
-        with urlopen(request) as answer:  # noqa: S310 - the engine's own address
-            status, content = answer.status, answer.read()
-    except HTTPError as refused:
-        status, content = refused.code, refused.read()
-    try:
-        return status, json.loads(content)
-    except ValueError:
-        return status, content.decode()
-
-
 def upload(offered: Mapping[str, Any], content: bytes, **changes: str) -> tuple[int, Any]:
     """POSTs ``content`` as the offer says, with some form fields changed (``__`` in a keyword stands for a dash)."""
     fields = offered["upload"]["fields"] | {name.replace("__", "-"): value for name, value in changes.items()}
-    boundary, form = uuid.uuid4().hex, io.BytesIO()
-    for name, value in fields.items():
-        form.write(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
-    form.write(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'.encode())
-    form.write(content + f"\r\n--{boundary}--\r\n".encode())
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    return fetched(Request(offered["upload"]["url"], form.getvalue(), headers, method="POST"))  # noqa: S310 - the engine
+    return post_form(offered["upload"]["url"], fields, content)
 
 
 @pytest.fixture(scope="module")
