@@ -23,7 +23,7 @@ from backbone.documents import request
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
 from rejected_row import RejectedRow
-from rejection import RejectRequest, reject
+from rejection import INTERNAL, MODEL_FAILED, RejectRequest, reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
 settings = from_environment(Settings)
+# Codes that say nothing about the file: a model or a step of ours failed. An alarm hangs on their count.
+_OUR_FAULT = (INTERNAL, MODEL_FAILED)
 reject_once = partial(
     reject,
     rows=RejectedRow(client("dynamodb"), settings.documents_table_name, settings.document_retention_days),
@@ -56,5 +58,6 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, str]:
     trace = contracts.traceparent(os.environ.get("_X_AMZN_TRACE_ID"))
     rejection = reject_once(asked, now=time.time(), traceparent=trace)
     metrics.add_metric("DocumentsRejected", MetricUnit.Count, 1)
+    metrics.add_metric("DocumentsFailed", MetricUnit.Count, int(rejection.code in _OUR_FAULT))
     metrics.add_metadata("code", rejection.code)
     return {"reason": rejection.reason}

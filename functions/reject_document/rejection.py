@@ -20,6 +20,7 @@ from backbone.errors import Retryable
 PRODUCER = "reject_document"
 REJECTED = "DocumentRejected"
 INTERNAL = "INTERNAL"
+MODEL_FAILED = "MODEL_FAILED"
 _SAID = re.compile(r"(?P<code>[A-Z][A-Z_]{1,39}): (?P<sentence>.+)", re.DOTALL)
 _MAXIMUM_REASON = 500
 _AWAY = "A service that this needs was away or too busy for too long. The file is kept; upload it again later."

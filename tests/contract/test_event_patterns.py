@@ -11,11 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from backbone import contracts
-from backbone.contracts import Metadata
-from tests.contract.schema_files import event_schemas, sample_envelopes
+from tests.contract.sample_events import FLAGGED, an_envelope
+from tests.contract.schema_files import event_schemas
 from tests.sam_template import resources, target_of
 
-FLAGGED: dict[str, Any] = json.loads(sample_envelopes("good")[0])
 # The rules for our own events; what AWS itself tells (aws.s3) has no schema of ours, and tests/stack proves its rule.
 RULES = {
     name: rule["EventPattern"]
@@ -27,39 +26,6 @@ SUBSCRIPTIONS = {
     for name, subscription in resources("AWS::SNS::Subscription").items()
     if "FilterPolicy" in subscription
 }
-
-
-def an_envelope(detail_type: str) -> dict[str, Any]:
-    """An event of each kind as the bus delivers it."""
-    if detail_type == "TransactionFlagged":
-        return FLAGGED
-    said = {
-        "CustomerNotified": {
-            "notificationId": FLAGGED["detail"]["metadata"]["eventId"],
-            "customerId": "CUST-000042",
-            "transactionId": "TX-SAMPLE-3",
-            "channel": "in-app",
-        },
-        "DocumentSummarized": {
-            "documentId": "DOC-SAMPLE",
-            "customerId": "CUST-000042",
-            "status": "summarized",
-            "sentences": 8,
-            "supportRate": 1.0,
-            "summaryKey": "summaries/DOC-SAMPLE.json",
-            "modelId": "amazon.nova-lite-v1:0",
-        },
-        "DocumentRejected": {
-            "documentId": "DOC-SAMPLE",
-            "customerId": "CUST-000042",
-            "code": "NO_TEXT",
-            "reason": "The file has no text, only pictures of it.",
-        },
-    }
-    event_id = contracts.event_id(detail_type, "sample")
-    metadata = Metadata(event_id, 1, "order-1", event_id, "2026-01-01T12:00:00.000Z", "tests/contract")
-    event = contracts.build(detail_type, said[detail_type], metadata)
-    return FLAGGED | {"detail-type": detail_type, "source": event.source, "detail": event.detail()}
 
 
 def events_at(topic: str) -> set[str]:

@@ -27,6 +27,11 @@ SOURCES = {
     "CustomerNotified": "backbone.payments",
     "DocumentSummarized": "backbone.documents",
     "DocumentRejected": "backbone.documents",
+    "CardBlocked": "backbone.payments",
+    "ChatMessageReceived": "backbone.chat",
+    "ChatAnswered": "backbone.chat",
+    "ActionProposed": "backbone.agent",
+    "CaseOpened": "backbone.cases",
 }
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
 _XRAY_PARENT = re.compile("[0-9a-f]{16}")
