@@ -2,7 +2,7 @@
 
 Trigger: state CheckGrounding of SummarizeDocument, after each draft.
 Writes:  work/<documentId>/grounding-<attempt>.json. Idempotent by: that key.
-Retries: none of its own; raises Retryable where the embedding model or the bucket is throttled or away.
+Retries: none of its own; raises Retryable where the embedding model, the guardrail or the bucket is throttled or away.
 Refuses: a draft or passages that are not what they should be (Rejected).
 """
 
@@ -28,6 +28,7 @@ from backbone.documents import (
 from backbone.model import Model
 from backbone.settings import from_environment
 from grounding import judge
+from guardrail_check import Guardrail
 
 # One embedding takes a fraction of a second; shorter than the function's own timeout (120 s).
 MODEL_TIMEOUT_SECONDS = 20
@@ -35,8 +36,12 @@ MODEL_TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """``guardrail_id`` is empty where no guardrail is asked for a second opinion."""
+
     documents_bucket_name: str
     embedding_model_id: str
+    guardrail_id: str = ""
+    guardrail_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,9 @@ tracer = Tracer()
 metrics = Metrics()
 settings = from_environment(Settings)
 bucket = DocumentBucket(client("s3"), settings.documents_bucket_name)
-model = Model(client("bedrock-runtime", MODEL_TIMEOUT_SECONDS), "", settings.embedding_model_id)
+bedrock = client("bedrock-runtime", MODEL_TIMEOUT_SECONDS)
+model = Model(bedrock, "", settings.embedding_model_id)
+guardrail = Guardrail(bedrock, settings.guardrail_id, settings.guardrail_version) if settings.guardrail_id else None
 
 
 @logger.inject_lambda_context
@@ -64,11 +71,13 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     logger.append_keys(document_id=asked.document_id, attempt=asked.attempt)
     document = bucket.read(SourceDocument, passages_key(asked.document_id))
     draft = bucket.read(Draft, draft_key(asked.document_id, asked.attempt))
-    sentences = tuple(judge(draft.sentences, document.passages, model.embed))
+    sentences = judge(draft.sentences, document.passages, model.embed)
+    if guardrail:
+        sentences = guardrail.check(sentences, document.passages)
     unsupported = sum(not sentence.supported for sentence in sentences)
     support_rate = round(1 - unsupported / len(sentences), 4)
     key = grounding_key(asked.document_id, asked.attempt)
-    bucket.write(key, Grounding(asked.document_id, asked.attempt, support_rate, sentences))
+    bucket.write(key, Grounding(asked.document_id, asked.attempt, support_rate, tuple(sentences)))
     metrics.add_metric("SentencesChecked", MetricUnit.Count, len(sentences))
     metrics.add_metric("SentencesUnsupported", MetricUnit.Count, unsupported)
     return {"grounded": unsupported == 0, "supportRate": support_rate, "unsupported": unsupported, "key": key}

@@ -8,6 +8,16 @@ from tests.sam_template import written_template
 
 # The property by which each type could be given a physical name; None where it has none. A new type needs a line here.
 NAME_OF = {
+    "AWS::ApiGatewayV2::Api": "Name",
+    "AWS::ApiGatewayV2::Authorizer": None,  # its name is within its API
+    "AWS::ApiGatewayV2::Integration": None,
+    "AWS::ApiGatewayV2::Route": None,
+    "AWS::ApiGatewayV2::Stage": None,  # its name is within its API
+    "AWS::Bedrock::Agent": "AgentName",
+    "AWS::Bedrock::AgentAlias": None,  # its name is within its agent
+    "AWS::Bedrock::Guardrail": "Name",
+    "AWS::Bedrock::GuardrailVersion": None,
+    "AWS::BedrockAgentCore::Harness": "HarnessName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::Cognito::UserPool": "UserPoolName",
     "AWS::Cognito::UserPoolClient": "ClientName",
@@ -19,6 +29,7 @@ NAME_OF = {
     "AWS::Events::EventBus": "Name",
     "AWS::Events::Rule": "Name",
     "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Permission": None,
     "AWS::Kinesis::Stream": "Name",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::S3::Bucket": "BucketName",
@@ -38,6 +49,7 @@ NAME_OF = {
 }
 NAMED = {
     "EventBus": "a bus must have a name; it is made from the stack's",
+    "GroundingGuardrail": "a guardrail must have a name; it is made from the stack's",
     "SummarizeDocumentLogGroup": "below /aws/vendedlogs/ log delivery needs no policy per group",
 }
 TEMPLATE = written_template()
