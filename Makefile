@@ -2,13 +2,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish bench eval-documents user lock clean
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent user chat cases approve reject lock clean
 
 # `sam build` asks PATH for python3.13 and pip: the project's own come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # The functions' modules and the layer, for what runs their code outside of Lambda.
-CODE := PYTHONPATH=functions/score_transactions:functions/notify_customer:functions/check_grounding:functions/combine_summaries:functions/extract_text:functions/summarize_chunk:layers/backbone
+CODE := PYTHONPATH=functions/score_transactions:functions/notify_customer:functions/answer_chat:functions/check_grounding:functions/combine_summaries:functions/extract_text:functions/summarize_chunk:layers/backbone
 
 ENV ?=
 RECORDS ?=
@@ -19,6 +19,8 @@ QUEUE ?=
 NAME ?=
 GROUP ?=
 CUSTOMER ?=
+ID ?=
+NOTE ?=
 ARGS ?=
 
 help: ## list the verbs
@@ -51,6 +53,27 @@ user: ## create a made-up person: NAME=alice GROUP=customer CUSTOMER=CUST-000001
 	@$(if $(and $(NAME),$(GROUP)),,$(error Name both: make user NAME=alice GROUP=customer CUSTOMER=CUST-000001))scripts/bootstrap.sh run
 	@.venv/bin/python -m local.people --env "$(or $(ENV),local)" --name "$(NAME)" --group "$(GROUP)" --customer "$(CUSTOMER)"
 
+models: ## fetch a small language model, once (1.1 GB, goes on where it was); LOCAL_MODEL_PROFILE=local-llm puts it to work
+	@scripts/bootstrap.sh run
+	@scripts/bootstrap.sh models
+	@.venv/bin/python -m local.models.weights_fetch
+
+chat: ## chat with the bank's agent as a made-up customer: NAME=alice (or nobody's name), CUSTOMER=CUST-000001; ENV=local, dev
+	@scripts/bootstrap.sh run
+	@.venv/bin/python -m local.chat --env "$(or $(ENV),local)" --name "$(NAME)" $(if $(GROUP),--group "$(GROUP)") $(if $(CUSTOMER),--customer "$(CUSTOMER)")
+
+cases: ## list the actions that wait for an analyst's decision; ENV=local (default), dev with NAME=<analyst>
+	@scripts/bootstrap.sh run
+	@.venv/bin/python -m local.approvals cases --env "$(or $(ENV),local)" --name "$(NAME)"
+
+approve: ## approve an action as an analyst: ID=<as make cases lists it>; here a made-up one signs, else NAME=<analyst>
+	@$(if $(ID),,$(error Name it: make approve ID=<as make cases lists it>))scripts/bootstrap.sh run
+	@.venv/bin/python -m local.approvals approve --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)" --note "$(NOTE)"
+
+reject: ## reject an action as an analyst: ID=<as make cases lists it> NOTE="why"
+	@$(if $(ID),,$(error Name it: make reject ID=<as make cases lists it>))scripts/bootstrap.sh run
+	@.venv/bin/python -m local.approvals reject --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)" --note "$(NOTE)"
+
 # ---- checking -------------------------------------------------------------------------------------------------------
 
 test: ## run every test; what needs a container skips itself and says so (ARGS="-k name" picks)
@@ -68,6 +91,10 @@ format: ## format the Python files
 eval-documents: ## measure how well documents are judged, summarised and found; fails under its bar
 	@scripts/bootstrap.sh dev
 	@$(CODE) .venv/bin/python -m evaluation.documents
+
+eval-agent: ## play conversations and attacks to the chat on the embedded AWS, judge what was done; fails under its bar
+	@scripts/bootstrap.sh dev
+	@$(CODE) .venv/bin/python -m evaluation.agent
 
 bench: ## measure on the embedded AWS (RECORDS=<how many>)
 	@scripts/bootstrap.sh dev

@@ -51,14 +51,11 @@ class DocumentJourney:
         return None
 
 
-def play_documents(
-    stack: Stack, customer_id: str, on_end: Callable[[DocumentJourney], None]
-) -> Sequence[DocumentJourney]:
-    """Uploads the sample documents as a customer and follows each to its end; ``on_end`` is told as they come.
+def play_documents(stack: Stack, token: str, on_end: Callable[[DocumentJourney], None]) -> Sequence[DocumentJourney]:
+    """Uploads the sample documents as who the id token names, and follows each to its end.
 
-    Raises FlowError where the customer is refused.
+    ``on_end`` is told as they come. Raises FlowError where the customer is refused.
     """
-    token = _customer(stack, customer_id)
     with bus_queue(stack, (SUMMARIZED, REJECTED)) as queue:
         journeys = [_upload(stack, token, name, content_type) for name, content_type in _SAMPLES]
         for journey in _ended(stack, queue, journeys):
@@ -68,7 +65,7 @@ def play_documents(
     return journeys
 
 
-def _customer(stack: Stack, customer_id: str) -> str:
+def made_up_customer(stack: Stack, customer_id: str) -> str:
     """The id token of a made-up customer who has just been given an account."""
     cognito, pool, name = stack.client("cognito-idp"), user_pool(stack.outputs), f"demo-{customer_id}"
     return sign_in(cognito, pool, name, create_person(cognito, pool, Person(name, "customer", customer_id)))

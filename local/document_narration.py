@@ -11,7 +11,7 @@ from local.narration import Narrator
 from local.stack import Stack
 
 
-def tell_documents(stack: Stack, customer_id: str, narrator: Narrator) -> Sequence[DocumentJourney]:
+def tell_documents(stack: Stack, token: str, customer_id: str, narrator: Narrator) -> Sequence[DocumentJourney]:
     """Plays the document flow for one customer and tells it; returns the journeys, ended or not."""
     narrator.tell()
     narrator.tell(f"{customer_id} signs in and uploads three documents; each must become a grounded summary.", "bold")
@@ -24,7 +24,7 @@ def tell_documents(stack: Stack, customer_id: str, narrator: Narrator) -> Sequen
         style = "green" if journey.problem is None else "red"
         narrator.event(journey.ended_at - began, since, kind, f"{journey.file_name}  {_about(journey)}", style)
 
-    journeys = play_documents(stack, customer_id, told)
+    journeys = play_documents(stack, token, told)
     _tell_states(journeys, narrator)
     _tell_summary(journeys[0], narrator)
     return journeys

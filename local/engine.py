@@ -26,6 +26,7 @@ _INHERITED = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
     *("LOCAL_LAMBDA_PROCESSES", "LOCAL_LAMBDA_QUEUE_SECONDS", "LOCAL_LAMBDA_RETRY_SECONDS"),
     *("LOCAL_MODEL_PROFILE", "LOCAL_MODEL_SERVER_URL", "LOCAL_MODEL_NAME", "LOCAL_MODEL_SECONDS"),
+    *("LOCAL_MODEL_FOLDER", "XDG_CACHE_HOME"),
 )
 
 
@@ -79,7 +80,8 @@ def serve(port: int, home: Path, region: str, also_listen: Sequence[str] = ()) -
     from local.overlay import install_all  # noqa: PLC0415
     from local.overlay.engine_hooks import Engine  # noqa: PLC0415
 
-    wrapped = install_all(Engine(app, f"http://127.0.0.1:{port}", region, ACCOUNT_ID, home, PROJECT))
+    engine = Engine(app, f"http://127.0.0.1:{port}", region, ACCOUNT_ID, home, PROJECT)
+    wrapped = install_all(engine)
     config = Config()
     config.bind = [f"{address}:{port}" for address in ("127.0.0.1", *also_listen)]
     config.keep_alive_timeout = 75
@@ -90,8 +92,14 @@ def serve(port: int, home: Path, region: str, also_listen: Sequence[str] = ()) -
         loop = asyncio.get_running_loop()
         for stop_signal in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(stop_signal, stop.set)
+
+        async def told_to_stop() -> None:
+            await stop.wait()
+            for let_go in engine.before_stop:
+                let_go()
+
         # hypercorn types the ASGI events one by one; ours are plain mappings.
-        await hypercorn_serve(cast("Any", wrapped), config, shutdown_trigger=stop.wait)
+        await hypercorn_serve(cast("Any", wrapped), config, shutdown_trigger=told_to_stop)
 
     asyncio.run(until_stopped())
 

@@ -114,6 +114,14 @@ def _password() -> str:
     return "".join(characters)
 
 
+def reach(environment: str) -> tuple[Client, Mapping[str, str]]:
+    """Clients for the stack of ``environment`` (local, or as samconfig.toml has it), and the stack's outputs.
+
+    Raises EngineError, StackError, or what botocore raises, where there is none.
+    """
+    return _local() if environment == "local" else _on_aws(environment)
+
+
 def _local() -> tuple[Client, Mapping[str, str]]:
     """Clients of the engine that runs here and its stack's outputs. Raises EngineError or StackError."""
     engine = places.current().running()
@@ -140,7 +148,7 @@ def main() -> int:
     person = Person(arguments.name, arguments.group, arguments.customer)
     try:
         check(person)
-        client, outputs = _local() if arguments.env == "local" else _on_aws(arguments.env)
+        client, outputs = reach(arguments.env)
         pool = user_pool(outputs)
         password = create_person(client("cognito-idp"), pool, person)
     except (PersonError, EngineError, stack.StackError, BotoCoreError, ClientError) as error:

@@ -18,7 +18,9 @@ from typing import Any
 
 from local import places
 from local.background import in_background
-from local.document_flow import DocumentJourney
+from local.chat_flow import Conversation
+from local.chat_narration import chat_report, tell_chat
+from local.document_flow import DocumentJourney, made_up_customer
 from local.document_narration import documents_report, tell_documents
 from local.lambda_runtime_folder import ensure_lambda_runtime
 from local.narration import Narrator
@@ -66,6 +68,7 @@ class Play:
     first_flagged_seconds: float | None
     documents: Sequence[DocumentJourney] = ()
     document_problems: Sequence[str] = ()
+    chat: Conversation | None = None
 
     @property
     def main(self) -> Journey:
@@ -155,12 +158,15 @@ def _keep_log(place: Place, narrator: Narrator) -> None:
 def _play_all(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
     """Every flow, one after the other, so that each one's times are its own."""
     play = _play(scene, watch, started, narrator)
-    documents = tell_documents(scene.stack, scene.plan.played[0].customer_id, narrator)
+    transaction = play.main.transaction
+    token = made_up_customer(scene.stack, transaction.customer_id)
+    documents = tell_documents(scene.stack, token, transaction.customer_id, narrator)
+    chat = tell_chat(scene.stack, token, transaction.customer_id, transaction.card_id, narrator)
     problems = [journey.problem for journey in documents if journey.problem]
     account = take_stock(scene.stack, watch.put)  # once more: what is dead now may have died of the later flows
-    if problems or account.dead_letters:
+    if problems or chat.problems or account.dead_letters:
         _keep_log(scene.place, narrator)
-    return replace(play, account=account, documents=documents, document_problems=problems)
+    return replace(play, account=account, documents=documents, document_problems=problems, chat=chat)
 
 
 def _play(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
@@ -257,7 +263,7 @@ def _verdict(play: Play, narrator: Narrator) -> int:
     )
     if play.first_flagged_seconds is not None:
         narrator.tell(f"First flagged transaction {play.first_flagged_seconds:.1f} s after the command.")
-    problems = [*play.problems, *play.document_problems]
+    problems = [*play.problems, *play.document_problems, *(play.chat.problems if play.chat else ())]
     if account.dead_letters:
         problems.append(f"{account.dead_letters} messages are in dead-letter queues")
     for problem in problems:
@@ -269,6 +275,7 @@ def _report(play: Play, started: float, ready_seconds: float) -> dict[str, Any]:
     """What design section 10 says."""
     flows = [_flow(play.main, ok=not play.problems)]
     flows += [documents_report(play.documents, ok=not play.document_problems)] if play.documents else []
+    flows += [chat_report(play.chat, ok=not play.chat.problems)] if play.chat else []
     return {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "ready_s": round(ready_seconds, 3),

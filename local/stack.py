@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from local.execute_api import local_execute_api_address
 from local.process import PROJECT, tail, with_bytecode
 
 REGION = "eu-central-1"  # of config env "local" in samconfig.toml, as are the next two
@@ -157,12 +158,9 @@ def describe(endpoint: str) -> Stack:
 def local_address(value: str, endpoint: str) -> str:
     """An output's value with the AWS host name in it, if any, replaced by the address that works here.
 
-    https://{api}.execute-api.{region}.amazonaws.com/{stage} becomes {endpoint}/_aws/execute-api/{api}/{stage}, and
-    wss:// becomes ws:// (names below localhost do not resolve everywhere, so the address carries a path instead).
+    An API's address, of REST or WebSocket, as ``local.execute_api`` says; a queue's keeps its path.
     """
-    web_socket = endpoint.replace("http://", "ws://", 1)
-    value = re.sub(r"^https://([a-z0-9]+)\.execute-api\.[a-z0-9.-]+", rf"{endpoint}/_aws/execute-api/\1", value)
-    value = re.sub(r"^wss://([a-z0-9]+)\.execute-api\.[a-z0-9.-]+", rf"{web_socket}/_aws/execute-api/\1", value)
+    value = local_execute_api_address(value, endpoint)
     return re.sub(r"^https?://(sqs\.[a-z0-9.-]+|localhost(:\d+)?)/", f"{endpoint}/", value)
 
 

@@ -20,6 +20,8 @@ from models.fraud.simulate import (
     LabelledTransaction,
     WorldParameters,
     as_stream_record,
+    card_id,
+    customer_id,
     labelled_transactions,
     position_at,
     simulate,
@@ -77,6 +79,31 @@ def backfill(dynamodb: Any, table: str, history: History, now: float) -> int:
     items = [card_item(card, profile, 1, now) for card, profile in history.cards.items()]
     items += [terminal_item(terminal, profile, now) for terminal, profile in history.terminals.items()]
 
+    _write(dynamodb, table, items)
+    return len(items)
+
+
+def backfill_cards(dynamodb: Any, table: str, customers: int) -> int:
+    """Writes the cards of a world's ``customers`` into the Cards table, all active; returns the number of items.
+
+    Whose a card is comes from the simulation that its transactions come from.
+    """
+    items = [_card(card_id(customer), customer_id(customer)) for customer in range(customers)]
+    _write(dynamodb, table, items)
+    return len(items)
+
+
+def _card(card: str, customer: str) -> dict[str, Any]:
+    return {
+        "cardId": {"S": card},
+        "customerId": {"S": customer},
+        "label": {"S": f"Debit card ending {card[-4:]}"},
+        "status": {"S": "active"},
+        "version": {"N": "1"},
+    }
+
+
+def _write(dynamodb: Any, table: str, items: Sequence[dict[str, Any]]) -> None:
     def write(batch: Sequence[dict[str, Any]]) -> None:
         request: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in batch]}
         while request:
@@ -85,7 +112,6 @@ def backfill(dynamodb: Any, table: str, history: History, now: float) -> int:
     with ThreadPoolExecutor(_WRITERS) as writers:
         for _ in writers.map(write, batched(items, _ITEMS_PER_CALL, strict=False)):
             pass
-    return len(items)
 
 
 def entry(transaction: Transaction) -> dict[str, Any]:

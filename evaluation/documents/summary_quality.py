@@ -1,6 +1,8 @@
 """Summaries beside references written by hand: what the flow writes, the first sentences, and plain TextRank.
 
 Five documents with one reference each: indicative, no benchmark. All three systems get the same number of sentences.
+The flow is the state machine's: a draft with a sentence that the check does not support is written once more, stricter;
+what is unsupported then goes to a person (needs_review).
 """
 
 import json
@@ -14,7 +16,7 @@ import candidates
 import chunk_summary
 import draft_summary
 import grounding
-from backbone.documents import CitedSentence, Passage
+from backbone.documents import ChunkSummary, Draft, Grounding, JudgedSentence, Passage
 from backbone.summary_writing import Writer
 from evaluation.documents.labelled_pairs import load_texts
 from evaluation.documents.rouge import Rouge, mean, rouge
@@ -31,11 +33,25 @@ type Summarise = Callable[[SampleDocument, int], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class SummaryQuality:
-    """Mean ROUGE by system, and the share of the flow's sentences that the check supports."""
+    """Mean ROUGE by system; the share of the flow's sentences that the check supports, as first drafted and as stored.
+
+    ``for_review`` names the documents that the flow would give to a person, ``unsupported`` has the sentences why.
+    """
 
     rouge: dict[str, Rouge]
+    first_support_rate: float
     support_rate: float
     documents: int
+    for_review: tuple[str, ...]
+    unsupported: tuple[JudgedSentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The first draft, judged, and the stored one: the same where the check supported all of it."""
+
+    first: Sequence[JudgedSentence]
+    stored: Sequence[JudgedSentence]
 
 
 def documents_with_references(documents: Sequence[SampleDocument]) -> list[tuple[SampleDocument, str]]:
@@ -51,26 +67,46 @@ def documents_with_references(documents: Sequence[SampleDocument]) -> list[tuple
 def assess(pairs: Sequence[tuple[SampleDocument, str]], writer: Writer, embed: Embed) -> SummaryQuality:
     """Writes all summaries and compares them; raises what ``writer`` and ``embed`` raise."""
     figures: dict[str, list[Rouge]] = {"the flow": [], "first sentences": [], "TextRank": []}
-    supported: list[bool] = []
-    for document, reference in pairs:
-        own = write(document, writer)
-        supported += [one.supported for one in grounding.judge(own, document.passages, embed)]
-        figures["the flow"].append(rouge(" ".join(one.text for one in own), reference))
-        figures["first sentences"].append(rouge(" ".join(_prose(document)[: len(own)]), reference))
-        figures["TextRank"].append(rouge(" ".join(text_rank(_prose(document), len(own))), reference))
+    all_written = [(document, reference, write(document, writer, embed)) for document, reference in pairs]
+    for document, reference, written in all_written:
+        own, count = [one.text for one in written.stored], len(written.stored)
+        figures["the flow"].append(rouge(" ".join(own), reference))
+        figures["first sentences"].append(rouge(" ".join(_prose(document)[:count]), reference))
+        figures["TextRank"].append(rouge(" ".join(text_rank(_prose(document), count)), reference))
+    unsupported = [one for _, _, written in all_written for one in written.stored if not one.supported]
     return SummaryQuality(
-        {system: mean(some) for system, some in figures.items()}, sum(supported) / len(supported), len(pairs)
+        {system: mean(some) for system, some in figures.items()},
+        _support_rate([one for _, _, written in all_written for one in written.first]),
+        _support_rate([one for _, _, written in all_written for one in written.stored]),
+        len(pairs),
+        tuple(document.name for document, _, written in all_written if _support_rate(written.stored) < 1),
+        tuple(unsupported),
     )
 
 
-def write(document: SampleDocument, writer: Writer) -> Sequence[CitedSentence]:
-    """The document's summary by the functions' own code."""
+def write(document: SampleDocument, writer: Writer, embed: Embed) -> Written:
+    """The document's summary by the functions' own code, in the state machine's order."""
     summaries = [chunk_summary.summarize(chunk, writer)[0] for chunk in document.chunks()]
+    draft = _first_draft(document, summaries, writer)
+    first = grounding.judge(draft.sentences, document.passages, embed)
+    if _support_rate(first) == 1:
+        return Written(first, first)
+    checked = Grounding(document.name, 1, _support_rate(first), tuple(first))
+    stricter = candidates.strict_candidates(summaries, checked, document.passages)
+    second, _ = draft_summary.write_draft(document.name, 2, stricter, draft.model, writer)
+    return Written(first, grounding.judge(second.sentences, document.passages, embed))
+
+
+def _first_draft(document: SampleDocument, summaries: Sequence[ChunkSummary], writer: Writer) -> Draft:
     if len(summaries) == 1:
-        return summaries[0].sentences
+        return draft_summary.draft_of_one(summaries[0])
     used = draft_summary.total_use([summary.model for summary in summaries])
     draft, _ = draft_summary.write_draft(document.name, 1, candidates.first_candidates(summaries), used, writer)
-    return draft.sentences
+    return draft
+
+
+def _support_rate(judged: Sequence[JudgedSentence]) -> float:
+    return sum(one.supported for one in judged) / len(judged)
 
 
 def text_rank(texts: Sequence[str], count: int) -> list[str]:

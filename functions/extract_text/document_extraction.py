@@ -11,6 +11,7 @@ from clean_text import visible
 from extracted_text import ExtractedText
 from extraction_limits import MAXIMUM_CHARACTERS, MAXIMUM_TITLE_CHARACTERS
 from page_lines import paragraphs_of
+from page_scans import ReadScans
 from plain_text import declared_encoding, decode
 from time_budget import time_budget
 from upload_refusals import refused
@@ -28,16 +29,17 @@ class Document:
     text: ExtractedText
 
 
-def extract(data: bytes, *, seconds: float) -> Document:
-    """The text of ``data`` in at most ``seconds``.
+def extract(data: bytes, *, seconds: float, read_scans: ReadScans | None = None) -> Document:
+    """The text of ``data`` in at most ``seconds``; with ``read_scans`` also that of a PDF's pages which are pictures.
 
-    Raises Rejected with the code and the sentence for the sender where it cannot be read.
+    Raises Rejected with the code and the sentence for the sender where it cannot be read, Retryable where
+    ``read_scans`` cannot now.
     """
     if not data:
         raise refused("EMPTY", "The file is empty. Please send it again.")
     try:
         with time_budget(seconds):
-            document = _extract(data)
+            document = _extract(data, read_scans)
     except (TimeoutError, MemoryError) as spent:
         raise refused(
             "DECOMPRESSION_LIMIT",
@@ -48,12 +50,12 @@ def extract(data: bytes, *, seconds: float) -> Document:
     return document
 
 
-def _extract(data: bytes) -> Document:
+def _extract(data: bytes, read_scans: ReadScans | None) -> Document:
     match binary_type(data):
         case MediaType.PDF:
             from pdf_text import extract_pdf  # noqa: PLC0415 - see above: 0.4 s
 
-            return _document(MediaType.PDF, extract_pdf(data))
+            return _document(MediaType.PDF, extract_pdf(data, read_scans))
         case MediaType.DOCX:
             from docx_text import extract_docx  # noqa: PLC0415 - see above: 0.15 s
 

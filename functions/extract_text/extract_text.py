@@ -3,11 +3,14 @@
 Trigger: state machine SummarizeDocument, its first step: {documentId, customerId, key, versionId}.
 Writes:  work/<documentId>/passages.json and chunks/0001.json, ...   Idempotent by: documentId; the same version of the
          same upload gives the same objects.
-Raises:  Retryable where S3 is throttled or away (the state machine tries again); Rejected, "CODE: sentence for the
-         sender", for what can never be read (the state machine goes to reject_document).
+Calls:   Textract for pages that are pictures, where parameter ScannedPages says so; else such pages are left out, and
+         a document that is mostly pictures is refused.
+Raises:  Retryable where S3 or Textract is throttled or away (the state machine tries again); Rejected, "CODE: sentence
+         for the sender", for what can never be read (the state machine goes to reject_document).
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -22,7 +25,9 @@ from backbone.documents import Chunk, DocumentBucket, Passage, SourceDocument, c
 from backbone.errors import Rejected
 from backbone.settings import from_environment
 from document_extraction import Document, extract
+from page_scans import ReadScans
 from passage_packing import chunks_of, passages_of
+from textract_reader import CALL_SECONDS, TextractReader
 from upload_reader import UploadReader
 from upload_refusals import refused
 
@@ -34,6 +39,7 @@ _DOCUMENT_ID = re.compile("[A-Za-z0-9-]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Settings:
     documents_bucket_name: str
+    scanned_pages: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ metrics = Metrics()
 settings = from_environment(Settings)
 uploads = UploadReader(client("s3"), settings.documents_bucket_name)
 bucket = DocumentBucket(client("s3"), settings.documents_bucket_name)
+textract = client("textract", CALL_SECONDS) if settings.scanned_pages == "textract" else None
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -72,13 +79,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Extraction:
     upload = upload_in(event)
     logger.append_keys(document_id=upload.document_id)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVED_SECONDS
+    read_scans = scan_reader(seconds)
     try:
-        document = extract(uploads.read(upload.key, upload.version_id), seconds=seconds)
+        document = extract(uploads.read(upload.key, upload.version_id), seconds=seconds, read_scans=read_scans)
     except Rejected as rejected:
         metrics.add_metric("DocumentsRefused", MetricUnit.Count, 1)
         logger.info("refused", reason=rejected.reason)
         raise
     return keep(upload, document)
+
+
+def scan_reader(seconds: float) -> ReadScans | None:
+    """What reads scanned pages, where something does; its last call ends before ``seconds`` are over."""
+    return TextractReader(textract, time.monotonic() + seconds - CALL_SECONDS).read if textract else None
 
 
 def upload_in(event: object) -> Upload:
@@ -108,6 +121,8 @@ def keep(upload: Upload, document: Document) -> Extraction:
     metrics.add_metric("DocumentsExtracted", MetricUnit.Count, 1)
     metrics.add_metric("CharactersExtracted", MetricUnit.Count, characters)
     metrics.add_metric("PagesWithoutText", MetricUnit.Count, document.text.pages_without_text)
+    if document.text.pages_recognized:
+        metrics.add_metric("PagesRecognized", MetricUnit.Count, document.text.pages_recognized)
     return {
         "documentId": upload.document_id,
         "pages": document.text.pages,

@@ -13,9 +13,13 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedText:
-    """``pages`` is None for what has no fixed pages; ``pages_without_text`` are pictures or blank, and are left out."""
+    """``pages`` is None for what has no fixed pages; ``pages_without_text`` are pictures or blank, and are left out.
+
+    ``pages_recognized`` were pictures and have been looked at all the same, whether or not text was found on them.
+    """
 
     paragraphs: list[Paragraph]
     title: str | None = None
     pages: int | None = None
     pages_without_text: int = 0
+    pages_recognized: int = 0

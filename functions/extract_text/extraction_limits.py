@@ -2,6 +2,9 @@
 
 MAXIMUM_UPLOAD_BYTES = 20_000_000
 MAXIMUM_PAGES = 400
+# Pages that are pictures, where they are read at all: each is a call that takes a second or two and costs money, and
+# four at once must be done in what the function has of time (75 s).
+MAXIMUM_SCANNED_PAGES = 100
 # 400 dense pages; some 100 chunks, each a call to the model.
 MAXIMUM_CHARACTERS = 1_250_000
 

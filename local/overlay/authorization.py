@@ -34,23 +34,28 @@ def refusal_of_caller(
     return _wording(denied.principal_arn, action, resource_arn, explicit=denied.decision == "Deny")
 
 
-def refusal_of_assumption(role_arn: str, service_principal: str) -> str | None:
-    """Why ``service_principal`` (``apigateway.amazonaws.com``) may not assume the role, or None where it may."""
+def refusal_of_assumption(role_arn: str, service_principal: str, source_arn: str = "") -> str | None:
+    """Why ``service_principal`` (``apigateway.amazonaws.com``) may not assume the role, or None where it may.
+
+    ``source_arn`` is the resource on whose behalf the service does, for trust policies with ``aws:SourceArn``.
+    """
     role = iam._roles.get(_name_of(role_arn))
     if role is None:
         return f"The role {role_arn} does not exist."
     trust = role.get("AssumeRolePolicyDocument") or {}
-    if not _trusts(trust if isinstance(trust, dict) else json.loads(trust), service_principal):
+    if not _trusts(trust if isinstance(trust, dict) else json.loads(trust), service_principal, source_arn):
         return f"The role {role_arn} does not trust {service_principal}: see its AssumeRolePolicyDocument."
     return None
 
 
-def refusal_of_role(role_arn: str, service_principal: str, action: str, resource_arn: str) -> str | None:
+def refusal_of_role(
+    role_arn: str, service_principal: str, action: str, resource_arn: str, source_arn: str = ""
+) -> str | None:
     """Why ``service_principal`` may not do ``action`` as the role, or None where it may.
 
     Three things can be missing: the role, its trust in the service, a statement that allows the action.
     """
-    if reason := refusal_of_assumption(role_arn, service_principal):
+    if reason := refusal_of_assumption(role_arn, service_principal, source_arn):
         return reason
     name = _name_of(role_arn)
     account = get_account_id()
@@ -79,7 +84,7 @@ def access_denied(message: str) -> Response:
     return 403, {"Content-Type": "application/json", "x-amzn-errortype": "AccessDeniedException"}, body
 
 
-def _trusts(trust_policy: Mapping[str, Any], service_principal: str) -> bool:
+def _trusts(trust_policy: Mapping[str, Any], service_principal: str, source_arn: str) -> bool:
     """Whether a statement lets the service assume the role. The engine's own matcher knows no service principals."""
     context = iam_evaluator.EvalContext(
         principal_arn=service_principal,
@@ -88,7 +93,10 @@ def _trusts(trust_policy: Mapping[str, Any], service_principal: str) -> bool:
         action="sts:AssumeRole",
         resource_arn="*",
         region=get_region(),
-        service_context={"aws:sourceaccount": get_account_id()},
+        service_context={
+            "aws:sourceaccount": get_account_id(),
+            **({"aws:sourcearn": source_arn} if source_arn else {}),
+        },
     )
     effects = {
         statement["Effect"]

@@ -15,11 +15,13 @@ have 384 dimensions here, for that is what the local network makes. Everything e
 """
 
 import asyncio
+import functools
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,10 +31,9 @@ from ministack.core.responses import StreamingResponse, get_account_id, get_regi
 from ministack.services import bedrock_runtime
 
 from local.models import openai_client
-from local.models.answering import EMBEDDING_MODEL, Models
+from local.models.answering import EMBEDDING_MODEL, Models, models_for
 from local.models.converse import UntranslatableError
 from local.models.description import describe
-from local.models.light_process import LightProcess
 from local.models.profile import HOW_TO_CHANGE, profile_from
 from local.overlay.authorization import Response, refusal_of_caller
 from local.overlay.engine_hooks import AsgiApp, Engine, Receive, Scope, Send, original, replace
@@ -73,7 +74,7 @@ _ERRORS: dict[type[Exception], tuple[str, int]] = {
     openai_client.BrokenError: ("ModelErrorException", 424),
 }
 _IN_STREAM = {"ModelErrorException": "modelStreamErrorException", "ModelTimeoutException": "modelStreamErrorException"}
-_CALLS_AT_ONCE = 16
+_CALLS_AT_ONCE = 64  # they wait for models, which are other processes; the quick ones must not wait for the slow ones
 _DESCRIPTION_PATH = "/_local/models"
 
 type Event = tuple[str, dict[str, Any]]
@@ -81,7 +82,7 @@ type Event = tuple[str, dict[str, Any]]
 
 def install(engine: Engine) -> None:
     """Puts the local models behind the engine's Bedrock runtime, and what they are on the engine's address."""
-    models = Models(profile_from(os.environ), LightProcess(engine.home / "models"))
+    models = models_of(engine)
     calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "bedrock")  # not the loop's own: a slow model must not hold up the rest
     handlers = original(app, "SERVICE_HANDLERS")
     apply_guardrail = handlers["bedrock-runtime"]
@@ -92,8 +93,8 @@ def install(engine: Engine) -> None:
         try:
             operation, model_id = _route(method, path)
             _authorise(model_id, _ACTIONS[operation], headers, query)
-            foundation_model = _foundation_model(model_id)
-            return await _answer(models, calls, operation, foundation_model, _document(body))
+            resolved = foundation_model(model_id)
+            return await _answer(models, calls, operation, resolved, _document(body))
         except ServiceError as error:
             return _refuse(error)
 
@@ -102,6 +103,46 @@ def install(engine: Engine) -> None:
         replace(bedrock_runtime, name, _out_of_reach)
     _authorise_here()
     engine.app = _with_description(engine.app, models)
+
+
+@functools.cache
+def _models_below(home: Path) -> Models:
+    return models_for(profile_from(os.environ), home / "models")
+
+
+def models_of(engine: Engine) -> Models:
+    """The models of this engine: the same for everything that runs in its process, so one light server serves all."""
+    return _models_below(engine.home)
+
+
+def converse(models: Models, model_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Converse for another service in this process; raises ServiceError as a caller over HTTP would get it.
+
+    Who may is the other service's to ask: ``arns_of`` says what its role must be granted bedrock:InvokeModel on.
+    """
+    foundation_model(model_id)
+    return _or_service_error(models.converse, request)
+
+
+def converse_stream(models: Models, model_id: str, request: Mapping[str, Any]) -> Iterator[Event]:
+    """ConverseStream's events for another service in this process; raises ServiceError, at once or on the way."""
+    foundation_model(model_id)
+    return _following(models.converse_stream(request))
+
+
+def _following(events: Iterator[Event]) -> Iterator[Event]:
+    while event := _or_service_error(_next_event, events):
+        yield event
+
+
+def _next_event(events: Iterator[Event]) -> Event | None:
+    return next(events, None)
+
+
+def embed(models: Models, text: str) -> list[float]:
+    """The vector of ``text``, of length 1; raises ServiceError as a caller of InvokeModel would get it."""
+    vector: list[float] = _or_service_error(models.embed, {"inputText": text})["embedding"]
+    return vector
 
 
 def _authorise_here() -> None:
@@ -145,13 +186,13 @@ async def _answer(
 
 
 def _authorise(model_id: str, action: str, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> None:
-    for arn in _arns(model_id):
+    for arn in arns_of(model_id):
         refusal = refusal_of_caller(headers, query, action, arn)
         if refusal:
             raise ServiceError("AccessDeniedException", 403, refusal)
 
 
-def _arns(model_id: str) -> list[str]:
+def arns_of(model_id: str) -> list[str]:
     """What a call of ``model_id`` must be granted on."""
     found = _MODEL_ARN.fullmatch(model_id)
     name = found[1] if found else model_id
@@ -164,7 +205,7 @@ def _arns(model_id: str) -> list[str]:
     ]
 
 
-def _foundation_model(model_id: str) -> str:
+def foundation_model(model_id: str) -> str:
     """The foundation model behind an id or an ARN; raises ServiceError where there is none such in this region."""
     found = _MODEL_ARN.fullmatch(model_id)
     name = found[1] if found else model_id
@@ -183,8 +224,12 @@ async def _asked[Asked, Answered](
     calls: ThreadPoolExecutor, call: Callable[[Asked], Answered], argument: Asked
 ) -> Answered:
     """``call`` of ``argument`` in a thread of ``calls``; what the models raise becomes a ServiceError."""
+    return await asyncio.get_running_loop().run_in_executor(calls, _or_service_error, call, argument)
+
+
+def _or_service_error[Asked, Answered](call: Callable[[Asked], Answered], argument: Asked) -> Answered:
     try:
-        return await asyncio.get_running_loop().run_in_executor(calls, call, argument)
+        return call(argument)
     except tuple(_ERRORS) as error:
         code, status = _ERRORS[type(error)]
         raise ServiceError(code, status, str(error)) from error
@@ -215,10 +260,14 @@ async def _stream(calls: ThreadPoolExecutor, events: Iterator[Event]) -> Any:
 
 
 def _exception_frame(error: ServiceError) -> bytes:
-    name = _IN_STREAM.get(error.code, error.code[0].lower() + error.code[1:])
+    return exception_frame(_IN_STREAM.get(error.code, error.code[0].lower() + error.code[1:]), error.message)
+
+
+def exception_frame(name: str, message: str) -> bytes:
+    """The last frame of an event stream that fails: the exception by its name in the stream's model."""
     headers = {":message-type": "exception", ":exception-type": name, ":content-type": "application/json"}
     encode = original(bedrock_runtime, "_es_encode_message")
-    return bytes(encode(headers, json.dumps({"message": error.message}).encode()))
+    return bytes(encode(headers, json.dumps({"message": message}).encode()))
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -255,7 +304,11 @@ def _with_description(inner: AsgiApp, models: Models) -> AsgiApp:
         if scope["type"] != "http" or scope["path"] != _DESCRIPTION_PATH or scope["method"] != "GET":
             await inner(scope, receive, send)
             return
-        body = json.dumps(describe(models.profile) | {"lightServerProcess": models.light.process_id()}).encode()
+        processes = {
+            "lightServerProcess": models.light.process_id(),
+            "languageModelProcess": models.llm.process_id() if models.llm else None,
+        }
+        body = json.dumps(describe(models.profile) | processes).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -5,7 +5,7 @@ MiniStack has no plug-in interface, so overlays replace private names. The versi
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,11 @@ type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass
 class Engine:
-    """The engine in this process. An overlay that serves requests of its own wraps ``app`` and puts itself there."""
+    """The engine in this process. An overlay that serves requests of its own wraps ``app`` and puts itself there.
+
+    ``before_stop`` is called, in the event loop, when the engine was told to end: an overlay that keeps connections
+    open lets go of them there, for the server waits until all are closed.
+    """
 
     app: AsgiApp
     endpoint: str
@@ -26,6 +30,7 @@ class Engine:
     account_id: str
     home: Path
     project: Path
+    before_stop: list[Callable[[], None]] = field(default_factory=list)
 
 
 def original(module: ModuleType | type, name: str) -> Any:

@@ -1,17 +1,19 @@
 """A bound on the processes that all functions together may have, and the queue before it.
 
-AWS starts as many execution environments as there are concurrent invocations; one machine cannot. So at most
-``limit`` exist. An invocation takes, in this order: an idle environment of its function; a new one while there is
-room; the place of another function's idle one, which is ended; else it queues.
+AWS starts as many execution environments as there are concurrent invocations; one machine cannot. So at most ``limit``
+are at work. An invocation takes, in this order: an idle environment of its function; a new one while there is room; the
+place of another function's idle one, which is ended; else it queues.
 
 The queue is first come, first served, with one exception: a freed environment goes to the first in the queue *for its
 function*, as long as the head of the queue has waited less than ``_HEAD_PATIENCE_SECONDS``. Without that, two busy
 functions would take turns in ending each other's warm environments.
 
-**A handler that invokes another function and waits** holds an environment meanwhile. Where all environments are held
-like that, nobody would ever be served. So nobody waits for ever: after ``patience`` seconds the caller is told
-TooManyInvocationsError, which leaves Lambda's door as TooManyRequestsException (429). The SDK in the waiting handler
-retries or fails, the handler ends, and its environment is free again.
+**A handler that invokes another function and waits** holds an environment meanwhile, and uses no processor. Were all
+environments held like that, nobody would ever be served. So what is ``awaited`` is served first, and does not count to
+``limit``: there is room for ``reserve`` more environments. Where that does not do (calls within calls within calls),
+nobody waits for ever either: after ``patience`` seconds the caller is told TooManyInvocationsError, which leaves
+Lambda's door as TooManyRequestsException (429). The SDK in the waiting handler retries or fails, the handler ends, and
+its environment is free again.
 """
 
 import threading
@@ -34,32 +36,43 @@ class _Ticket:
     """A place in the queue. Once ``granted`` is set: ``environment``, or leave to create one where that is None."""
 
     identity: str
+    awaited: bool
     since: float
     granted: threading.Event = field(default_factory=threading.Event)
     environment: ExecutionEnvironment | None = None
 
 
 class EnvironmentPool:
-    """At most ``limit`` environments, each leased to one invocation at a time. Safe for any number of threads."""
+    """At most ``limit`` environments at work, and ``limit + reserve`` in all; each serves one invocation at a time.
 
-    def __init__(self, limit: int, patience: float) -> None:
+    Safe for any number of threads.
+    """
+
+    def __init__(self, limit: int, patience: float, reserve: int = 0) -> None:
         self.limit = limit
+        self.reserve = reserve
         self.patience = patience
         self._lock = threading.Lock()
         self._count = 0
+        self._at_work = 0  # leased, and not to an awaited invocation
+        self._awaited: set[ExecutionEnvironment] = set()  # leased to one
         self._idle: list[ExecutionEnvironment] = []  # the longest idle first
         self._queue: deque[_Ticket] = deque()
         self._generation = 0
         self._generation_of: dict[ExecutionEnvironment, int] = {}
 
-    def lease(self, identity: str, create: Callable[[], ExecutionEnvironment]) -> ExecutionEnvironment:
+    def lease(
+        self, identity: str, create: Callable[[], ExecutionEnvironment], *, awaited: bool = False
+    ) -> ExecutionEnvironment:
         """An environment of ``identity`` for the caller alone, until ``release``.
 
-        Raises TooManyInvocationsError, or what ``create`` raises.
+        ``awaited``: a handler that holds an environment of this pool waits for the invocation. Raises
+        TooManyInvocationsError, or what ``create`` raises.
         """
-        ticket = _Ticket(identity, time.monotonic())
+        ticket = _Ticket(identity, awaited, time.monotonic())
         with self._lock:
-            self._queue.append(ticket)
+            place = sum(waiting.awaited for waiting in self._queue) if awaited else len(self._queue)
+            self._queue.insert(place, ticket)
             ended = self._grant()
         _end_all(ended)
         if not ticket.granted.wait(self.patience):
@@ -67,11 +80,19 @@ class EnvironmentPool:
                 if not ticket.granted.is_set():
                     self._queue.remove(ticket)
                     raise TooManyInvocationsError(f"All {self.limit} processes were busy for {self.patience:g} s.")
-        return ticket.environment or self._create(create)
+        environment = ticket.environment or self._create(create, awaited=awaited)
+        if awaited:
+            with self._lock:
+                self._awaited.add(environment)
+        return environment
 
     def release(self, environment: ExecutionEnvironment) -> None:
         """Gives an environment back; it serves the next invocation of its function, or makes room."""
         with self._lock:
+            if environment in self._awaited:
+                self._awaited.remove(environment)
+            else:
+                self._at_work -= 1
             if self._generation_of[environment] == self._generation:
                 self._idle.append(environment)
                 ended = []
@@ -95,12 +116,13 @@ class EnvironmentPool:
             self._generation += 1
         self.end_idle(lambda _environment: True)
 
-    def _create(self, create: Callable[[], ExecutionEnvironment]) -> ExecutionEnvironment:
+    def _create(self, create: Callable[[], ExecutionEnvironment], *, awaited: bool) -> ExecutionEnvironment:
         try:
             environment = create()
         except BaseException:
             with self._lock:
                 self._count -= 1
+                self._at_work -= not awaited
                 ended = self._grant()
             _end_all(ended)
             raise
@@ -111,12 +133,12 @@ class EnvironmentPool:
     def _grant(self) -> list[ExecutionEnvironment]:
         """Serves the queue as far as it goes; returns environments that gave up their place, for the caller to end."""
         ended: list[ExecutionEnvironment] = []
-        while self._queue:
+        while self._queue and self._may_work(self._queue[0]):
             head = self._queue[0]
             own = self._idle_of(head)
             if own is not None:
                 self._serve(head, own)
-            elif self._count < self.limit:
+            elif self._count < self.limit + self.reserve:
                 self._count += 1
                 self._serve(head, None)
             elif self._idle and not self._serve_another_than(head):
@@ -127,13 +149,16 @@ class EnvironmentPool:
                 break
         return ended
 
+    def _may_work(self, ticket: _Ticket) -> bool:
+        return ticket.awaited or self._at_work < self.limit
+
     def _serve_another_than(self, head: _Ticket) -> bool:
         """Lets someone behind ``head`` have a warm environment of their own, unless ``head`` has waited long enough."""
         if time.monotonic() - head.since > _HEAD_PATIENCE_SECONDS:
             return False
         for ticket in self._queue:
             own = self._idle_of(ticket)
-            if own is not None:
+            if own is not None and self._may_work(ticket):
                 self._serve(ticket, own)
                 return True
         return False
@@ -142,6 +167,7 @@ class EnvironmentPool:
         self._queue.remove(ticket)
         if environment is not None:
             self._idle.remove(environment)
+        self._at_work += not ticket.awaited
         ticket.environment = environment
         ticket.granted.set()
 

@@ -12,8 +12,11 @@ processes, and LoggingConfig is not honoured. Here, per invocation of a zip func
 * the trace header carries the depth of calls from function to function (``Lineage``, "Lambda recursive loop
   detection"), which is how the engine's recursion limit goes on working.
 
-LOCAL_LAMBDA_PROCESSES bounds the processes of all functions together (default: two per core, and four);
-LOCAL_LAMBDA_QUEUE_SECONDS (default 20) is how long a call waits for a free one before it is throttled with 429.
+LOCAL_LAMBDA_PROCESSES bounds the processes of all functions together that are at work (default: two per core, and
+four; half as many again are for calls that one of these waits for); LOCAL_LAMBDA_QUEUE_SECONDS (default 20) is how long
+a call waits for a free one before it is throttled with 429. A queue's mapping takes half of them at most, whatever its
+MaximumConcurrency: what cannot be worked on yet waits in the queue and not here, where it would be throttled and stay
+away for the queue's whole visibility timeout.
 Container images and other languages stay with the engine.
 """
 
@@ -35,6 +38,7 @@ from typing import Any
 from ministack.core import lambda_runtime as engine_workers
 from ministack.services import cloudwatch_logs, lambda_svc
 
+from local.execute_api import local_execute_api_address
 from local.lambda_runtime_folder import ensure_lambda_runtime
 from local.overlay.engine_hooks import Engine, original, replace
 from local.overlay.lambda_environment import EnvironmentSettings, ExecutionEnvironment, Invocation, Outcome
@@ -66,6 +70,7 @@ def install(engine: Engine) -> None:
     invalidate = original(lambda_svc, "invalidate_worker")
     reset = original(engine_workers, "reset")
     get_worker = original(engine_workers, "get_or_create_worker")
+    mapping_concurrency = original(lambda_svc, "_sqs_esm_concurrency")
 
     def execute(function: Record, config: Record, event: Any, request_id: str, started: float) -> Record:
         request_id = event_request_id.get() or request_id
@@ -87,7 +92,11 @@ def install(engine: Engine) -> None:
             return get_worker(name, config, code, qualifier=qualifier)
         return _WebSocketCall({"config": config, "code_zip": code})
 
+    def bounded_concurrency(*arguments: Any) -> int:
+        return min(int(mapping_concurrency(*arguments)), max(1, runtime.pool.limit // 2))
+
     replace(lambda_svc, "_execute_function_dispatch", execute)
+    replace(lambda_svc, "_sqs_esm_concurrency", bounded_concurrency)
     replace(lambda_svc, "invalidate_worker", invalidate_worker)
     replace(engine_workers, "reset", reset_workers)
     replace(engine_workers, "get_or_create_worker", worker_for_websocket)
@@ -106,9 +115,9 @@ class PythonRuntime:
         shutil.rmtree(home / "environments", ignore_errors=True)  # of an engine that was killed
         self._environments = home / "environments"
         self._packages = PackageStore(home / "packages")
-        processes = os.environ.get("LOCAL_LAMBDA_PROCESSES", "") or 2 * (os.cpu_count() or 1) + 4
+        processes = int(os.environ.get("LOCAL_LAMBDA_PROCESSES", "") or 2 * (os.cpu_count() or 1) + 4)
         patience = float(os.environ.get("LOCAL_LAMBDA_QUEUE_SECONDS", "") or 20)
-        self.pool = EnvironmentPool(int(processes), patience)
+        self.pool = EnvironmentPool(processes, patience, reserve=processes // 2)
 
     def invoke(self, function: Record, config: Record, event: Any, request_id: str) -> Record:
         """Runs ``event`` and writes its log. The answer is the engine's: ``body`` (the handler's value, or the error's
@@ -118,7 +127,9 @@ class PythonRuntime:
         if refusal := _refusal(function, config):
             return _failed({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": refusal}, "", request_id)
         try:
-            environment = self.pool.lease(_identity(config), lambda: self._environment(function, config))
+            environment = self.pool.lease(
+                _identity(config), lambda: self._environment(function, config), awaited=_is_awaited_by_a_function()
+            )
         except TooManyInvocationsError as full:
             return _throttled(str(full))
         except InvalidPackageError as invalid:
@@ -169,9 +180,12 @@ class PythonRuntime:
         """All that the process sees: the function's own variables, and what Lambda sets, which it cannot override.
 
         Three serve this machine only: HOME and TMPDIR, so that no function reads the developer's ~/.aws or litters
-        /tmp, and AWS_ENDPOINT_URL where the function declares none or an empty one.
+        /tmp, and AWS_ENDPOINT_URL where the function declares none or an empty one. A variable that holds an API's AWS
+        address (``https://{api}.execute-api.{region}.amazonaws.com/{stage}``) holds the API's address here.
         """
-        own: dict[str, str] = (config.get("Environment") or {}).get("Variables") or {}
+        declared: dict[str, str] = (config.get("Environment") or {}).get("Variables") or {}
+        endpoint = declared.get("AWS_ENDPOINT_URL") or self._engine.endpoint
+        own = {name: local_execute_api_address(value, endpoint) for name, value in declared.items()}
         region = str(config["FunctionArn"]).split(":")[3]
         defaults = {
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
@@ -183,7 +197,7 @@ class PythonRuntime:
             "TMPDIR": str(scratch / "tmp"),
         }
         return defaults | own | {
-            "AWS_ENDPOINT_URL": own.get("AWS_ENDPOINT_URL") or self._engine.endpoint,
+            "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{RUNTIME}",
@@ -213,6 +227,11 @@ class _WebSocketCall:
         if result.get("error"):
             return {"status": "error", "error": json.dumps(result.get("body"))}
         return {"status": "ok", "result": result.get("body")}
+
+
+def _is_awaited_by_a_function() -> bool:
+    """Whether a function waits for this invocation: the trace header of its call has come through one."""
+    return bool(_LINEAGE.search(_inbound_trace_header.get())) and not event_request_id.get()
 
 
 def _runs_here(config: Record) -> bool:

@@ -85,6 +85,15 @@ def invoke_function(caller: Caller, function_arn: str, event: Any) -> None:
     as_service(caller, lambda: _invoke_function(caller, function_arn, event))
 
 
+def call_function(caller: Caller, function_arn: str, event: Any) -> dict[str, Any]:
+    """Invokes the function and waits; the engine's result: ``body``, and ``error`` or ``throttle`` where it failed.
+
+    Raises CallError where the function is missing or its policy refuses the caller.
+    """
+    result: dict[str, Any] = as_service(caller, lambda: _call_function(caller, function_arn, event))
+    return result
+
+
 def require_invocation(caller: Caller, function_arn: str) -> None:
     """Raises CallError where the function is missing, or neither its policy nor the caller's role allows the call."""
     as_service(caller, lambda: _invocable(caller, function_arn))
@@ -103,6 +112,11 @@ def _invocable(caller: Caller, function_arn: str) -> tuple[Any, Any]:
 def _invoke_function(caller: Caller, function_arn: str, event: Any) -> None:
     function, configuration = _invocable(caller, function_arn)
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, configuration), event)
+
+
+def _call_function(caller: Caller, function_arn: str, event: Any) -> Any:
+    function, configuration = _invocable(caller, function_arn)
+    return lambda_svc._execute_function(lambda_svc._execution_record_for_config(function, configuration), event)
 
 
 def require_role(caller: Caller, action: str, resource_arn: str) -> None:

@@ -10,6 +10,13 @@ from tests.contract.schema_files import sample_envelopes
 FLAGGED: dict[str, Any] = json.loads(sample_envelopes("good")[0])
 _ID = "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11"
 _MESSAGE = {"conversationId": _ID, "messageId": "message-0001", "turn": 1, "customerId": "CUST-000042"}
+_DECIDED: dict[str, Any] = {
+    "actionId": _ID,
+    "action": "block_card",
+    "customerId": "CUST-000042",
+    "cardId": "CARD-000042",
+}
+_DECIDED |= {"amountMinor": 120_000, "decidedAt": "2026-01-01T12:05:00.000Z"}
 _DATA: dict[str, dict[str, Any]] = {
     "CustomerNotified": {
         "notificationId": FLAGGED["detail"]["metadata"]["eventId"],
@@ -44,6 +51,8 @@ _DATA: dict[str, dict[str, Any]] = {
         "reason": "The customer says that the card is stolen.",
         "proposedBy": "customer",
     },
+    "ActionApproved": _DECIDED | {"decidedBy": ["8f3b5c1e-0000-4000-8000-000000000002"]},
+    "ActionRejected": _DECIDED | {"decidedBy": [], "cause": "expired"},
     "CaseOpened": {"caseId": _ID, "customerId": "CUST-000042", "kind": "chat", "openedBy": "customer"},
 }
 

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 from botocore.session import Session
 
+from backbone.tool_catalogue import tool_config
 from local.process import EngineProcess, free_port
 from tests.engine.callers import a_user
 from tests.engine.openai_servers import ScriptedServer, a_completion, a_scripted_server, a_silence, a_status, a_stream
@@ -156,10 +157,22 @@ def test_light_profile_refuses_what_needs_a_language_model_and_says_how_to_get_o
         (a_question(messages=[]), "must start with a user message"),
         (a_question(" "), "messages.0.content.0 is blank"),
         (a_question(guardrailConfig={"guardrailIdentifier": "g", "guardrailVersion": "1"}), "guardrailConfig"),
-        (a_question(toolConfig={"tools": [TOOL]}), "only where toolChoice forces one"),
+        (
+            a_question(toolConfig={"tools": [TOOL, {"systemTool": {"name": "nova_grounding"}}]}),
+            "toolConfig.tools.1 needs",
+        ),
         (a_question(toolConfig={"tools": [TOOL], "toolChoice": {"tool": {"name": "x"}}}), "not among"),
     ],
-    ids=["misspelt", "profile of another region", "embeds", "no message", "blank", "guardrail", "free tool", "no tool"],
+    ids=[
+        "misspelt",
+        "profile of another region",
+        "embeds",
+        "no message",
+        "blank",
+        "guardrail",
+        "no specification",
+        "no tool",
+    ],
 )
 def test_converse_refuses_what_it_would_otherwise_ignore(runtime: Any, request_: dict[str, Any], why: str) -> None:
     with pytest.raises(ClientError, match=why) as raised:
@@ -236,6 +249,103 @@ def test_light_server_is_started_again_when_it_crashed(engine: EngineProcess, ru
     wait_until(lambda: models_of(engine)["lightServerProcess"] is None, 10, "the light server is gone")
     assert embedding_of(runtime, "A card.") == before
     assert models_of(engine)["lightServerProcess"] not in (None, crashed)
+
+
+# --- The light profile's tools
+
+TOOLS = tool_config()
+CARDS: dict[str, Any] = {
+    "state": "done",
+    "facts": ["Your debit card ending 0042 (CARD-000042) is active."],
+    "data": {"cards": [{"cardId": "CARD-000042", "label": "Debit card ending 0042", "status": "active"}]},
+    "citations": [],
+}
+
+
+def told(use: dict[str, Any], result: dict[str, Any], status: str = "success") -> list[dict[str, Any]]:
+    """The two messages that tell a model its own use of a tool and what came of it."""
+    block = {"toolUseId": use["toolUseId"], "content": [{"json": result}], "status": status}
+    return [
+        {"role": "assistant", "content": [{"toolUse": use}]},
+        {"role": "user", "content": [{"toolResult": block}]},
+    ]
+
+
+def use_in(answer: dict[str, Any]) -> dict[str, Any]:
+    (block,) = answer["output"]["message"]["content"]
+    assert answer["stopReason"] == "tool_use"
+    use: dict[str, Any] = block["toolUse"]
+    return use
+
+
+def read(stream: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
+    """The text deltas, the tool uses with their input as JSON, and the messageStop of a stream."""
+    texts: list[str] = []
+    uses: list[dict[str, Any]] = []
+    stop: dict[str, Any] = {}
+    for event in stream:
+        if "contentBlockStart" in event:
+            uses.append({**event["contentBlockStart"]["start"]["toolUse"], "input": ""})
+        delta = event.get("contentBlockDelta", {}).get("delta", {})
+        if "text" in delta:
+            texts.append(delta["text"])
+        if "toolUse" in delta:
+            uses[-1]["input"] += delta["toolUse"]["input"]
+        stop = event.get("messageStop", stop)
+    return texts, [{**use, "input": json.loads(use["input"])} for use in uses], stop
+
+
+def test_light_profile_looks_a_card_up_before_it_blocks_it_and_tells_what_came_of_it(runtime: Any) -> None:
+    request = a_question("Somebody stole my card!", toolConfig=TOOLS)
+    look_up = use_in(runtime.converse(**request))
+    assert (look_up["name"], look_up["input"]) == ("list_cards", {})
+    request["messages"] += told(look_up, CARDS)
+    block = use_in(runtime.converse(**request))
+    assert (block["name"], block["input"]) == ("block_card", {"cardId": "CARD-000042", "reason": "stolen"})
+    fact = "Your debit card ending 0042 (CARD-000042) is blocked since today."
+    request["messages"] += told(block, {"state": "done", "facts": [fact], "data": {}, "citations": []})
+    answer = runtime.converse(**request)
+    assert answer["output"]["message"]["content"] == [{"text": fact}]
+    assert answer["stopReason"] == "end_turn"
+    assert answer["additionalModelResponseFields"] == {"localProfile": "light"}
+
+
+def test_light_profile_streams_parallel_tool_uses_and_then_its_answer_in_pieces(runtime: Any) -> None:
+    request = a_question("Show me my cards and what I spent today.", toolConfig=TOOLS)
+    texts, uses, stop = read(runtime.converse_stream(**request)["stream"])
+    assert [(use["name"], use["input"]) for use in uses] == [("list_cards", {}), ("list_transactions", {"days": 1})]
+    assert texts == []
+    assert stop == {"stopReason": "tool_use", "additionalModelResponseFields": {"localProfile": "light"}}
+    spent = {"state": "done", "facts": ["You paid 3.00 EUR.", "You paid 4.00 EUR."], "data": {}, "citations": []}
+    results = [
+        {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": result}]}}
+        for use, result in zip(uses, (CARDS, spent), strict=True)
+    ]
+    request["messages"] += [
+        {"role": "assistant", "content": [{"toolUse": use} for use in uses]},
+        {"role": "user", "content": results},
+    ]
+    texts, uses, stop = read(runtime.converse_stream(**request)["stream"])
+    assert uses == []
+    assert len(texts) == 3
+    assert sorted(text.strip() for text in texts) == sorted([*CARDS["facts"], *spent["facts"]])
+    assert stop["stopReason"] == "end_turn"
+
+
+def test_light_profile_declines_in_words_and_calls_nothing(runtime: Any) -> None:
+    answer = runtime.converse(**a_question("Show me another customer's transactions", toolConfig=TOOLS))
+    (block,) = answer["output"]["message"]["content"]
+    assert "cannot do that" in block["text"]
+
+
+def test_tool_results_that_do_not_fit_are_refused(runtime: Any) -> None:
+    use = {"toolUseId": "use1", "name": "list_cards", "input": {}}
+    request = a_question("My cards?", toolConfig=TOOLS)
+    request["messages"] += told(use, CARDS)
+    request["messages"][2]["content"][0]["toolResult"]["toolUseId"] = "use2"
+    with pytest.raises(ClientError, match=r"answers no toolUse of the previous turn") as raised:
+        runtime.converse(**request)
+    assert code_of(raised) == ("ValidationException", 400)
 
 
 # --- Who may
@@ -383,6 +493,52 @@ def test_answer_that_is_not_whole_has_no_tool_use_and_says_why(
     answer = served.converse(**a_summary_request())
     assert answer["stopReason"] == stop_reason
     assert not [block for block in answer["output"]["message"]["content"] if "toolUse" in block]
+
+
+def test_server_profile_is_asked_for_a_choice_in_json_and_its_choice_becomes_a_tool_use(
+    served: Any, scripted: ScriptedServer
+) -> None:
+    scripted.reply = a_completion(
+        json.dumps({"tool": "block_card", "arguments": {"cardId": "CARD-7", "reason": "lost"}})
+    )
+    use = use_in(served.converse(**a_question("Block CARD-7, I lost it", toolConfig=TOOLS)))
+    assert (use["name"], use["input"]) == ("block_card", {"cardId": "CARD-7", "reason": "lost"})
+    (asked,) = scripted.requests
+    assert "tools" not in asked
+    assert "<tools>" in asked["messages"][0]["content"]
+    alternatives = asked["response_format"]["json_schema"]["schema"]["anyOf"]
+    (block,) = [one for one in alternatives if one["properties"].get("tool", {}).get("enum") == ["block_card"]]
+    assert block["properties"]["arguments"]["properties"]["cardId"]["enum"] == ["CARD-7"]
+    assert "answer" in alternatives[-1]["properties"]
+
+
+def test_server_profile_streams_the_words_of_its_answer_before_the_json_around_them_is_whole(
+    served: Any, scripted: ScriptedServer
+) -> None:
+    first_was_read = threading.Event()
+    scripted.reply = a_stream('{"answer": "Your card', first_was_read, ' is \\"active\\"."}')
+    seen = []
+    for event in served.converse_stream(**a_question("How are my cards?", toolConfig=TOOLS))["stream"]:
+        if "contentBlockDelta" in event:
+            seen.append(event["contentBlockDelta"]["delta"]["text"])
+            first_was_read.set()
+        stop = event.get("messageStop") or {}
+        assert stop.get("additionalModelResponseFields", {"localProfile": "server"}) == {"localProfile": "server"}
+    assert seen == ["Your card", ' is "active".']
+
+
+def test_server_profile_streams_a_tool_use_as_a_block_of_its_own(served: Any, scripted: ScriptedServer) -> None:
+    scripted.reply = a_stream('{"tool": "list_', 'cards", "arguments": {}}')
+    texts, (use,), stop = read(served.converse_stream(**a_question("My cards?", toolConfig=TOOLS))["stream"])
+    assert (texts, use["name"], use["input"], stop["stopReason"]) == ([], "list_cards", {}, "tool_use")
+
+
+def test_server_that_leaves_its_schema_is_a_malformed_answer_and_no_tool_use(
+    served: Any, scripted: ScriptedServer
+) -> None:
+    scripted.reply = a_completion('{"tool": "delete_everything", "arguments": {}}')
+    answer = served.converse(**a_question("My cards?", toolConfig=TOOLS))
+    assert (answer["stopReason"], answer["output"]["message"]["content"]) == ("malformed_tool_use", [])
 
 
 def a_broken_connection(handler: BaseHTTPRequestHandler) -> None:

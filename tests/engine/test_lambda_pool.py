@@ -25,8 +25,8 @@ class Recorded(ExecutionEnvironment):
         self.ended = True
 
 
-def lease(pool: EnvironmentPool, identity: str) -> ExecutionEnvironment:
-    return pool.lease(identity, lambda: Recorded(identity))
+def lease(pool: EnvironmentPool, identity: str, *, awaited: bool = False) -> ExecutionEnvironment:
+    return pool.lease(identity, lambda: Recorded(identity), awaited=awaited)
 
 
 def queued(pool: EnvironmentPool, count: int) -> None:
@@ -126,6 +126,38 @@ def test_head_of_the_queue_is_not_passed_for_ever(monkeypatch: pytest.MonkeyPatc
         assert own.result(5) is not held
 
 
+def test_awaited_invocation_is_served_beyond_the_bound_and_before_all_others() -> None:
+    pool = EnvironmentPool(1, 10, reserve=1)
+    waiting_handler = lease(pool, "caller")
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(lease, pool, "other")
+        queued(pool, 1)
+        called = lease(pool, "called", awaited=True)
+        assert not other.done()
+        pool.release(called)
+        assert lease(pool, "called", awaited=True) is called
+        pool.release(called)
+        assert not other.done()
+        pool.release(waiting_handler)
+        assert other.result(5).settings.identity == "other"
+
+
+def test_awaited_invocations_have_the_reserve_alone_and_wait_for_each_other() -> None:
+    pool = EnvironmentPool(1, 10, reserve=1)
+    lease(pool, "caller")
+    called = lease(pool, "called", awaited=True)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = []
+        for count in (1, 2):
+            waiting.append(threads.submit(lease, pool, "called", awaited=True))
+            queued(pool, count)
+        pool.release(called)
+        assert waiting[0].result(5) is called
+        assert not waiting[1].done()
+        pool.release(called)
+        assert waiting[1].result(5) is called
+
+
 def test_idle_environments_of_a_changed_function_end() -> None:
     pool = EnvironmentPool(2, 1)
     a, b = lease(pool, "a"), lease(pool, "b")
@@ -147,23 +179,27 @@ def test_leased_environment_ends_on_release_after_a_reset() -> None:
     assert lease(pool, "a") is not held
 
 
-def test_bound_holds_under_many_callers_of_many_functions() -> None:
-    pool, lock = EnvironmentPool(3, 30), threading.Lock()
+@pytest.mark.parametrize(("reserve", "awaited_every"), [(0, 0), (2, 3)])
+def test_bound_holds_under_many_callers_of_many_functions(reserve: int, awaited_every: int) -> None:
+    pool, lock = EnvironmentPool(3, 30, reserve), threading.Lock()
     in_use, most = [0], [0]
 
     def call(number: int) -> None:
-        environment = lease(pool, f"function {number % 5}")
+        awaited = bool(awaited_every) and number % awaited_every == 0
+        environment = lease(pool, f"function {number % 5}", awaited=awaited)
         with lock:
-            in_use[0] += 1
+            in_use[0] += not awaited
             most[0] = max(most[0], in_use[0])
+            assert pool._count <= 3 + reserve
         assert environment.settings.identity == f"function {number % 5}"
         with lock:
-            in_use[0] -= 1
+            in_use[0] -= not awaited
         pool.release(environment)
 
     run_all(call, 400)
     assert 1 <= most[0] <= 3
-    assert pool._count == len(pool._idle) <= 3
+    assert pool._count == len(pool._idle) <= 3 + reserve
+    assert pool._at_work == len(pool._awaited) == 0
 
 
 def run_all(call: Callable[[int], None], count: int) -> None:

@@ -1,14 +1,17 @@
 """The evaluation of documents: its parts on made-up data, its inputs, and its bars with the real local models."""
 
 import functools
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import evaluation.documents.__main__ as command
+from backbone.model import Answer, Tool
 from evaluation.documents import grounding_quality, retrieval_quality, summary_quality
 from evaluation.documents.grounding_quality import Judged, assess, choose, full_check, similarity_alone
 from evaluation.documents.labelled_pairs import Pair, halves
-from evaluation.documents.local_models import LightModels
+from evaluation.documents.local_models import LightModels, Measured
 from evaluation.documents.retrieval_quality import Question, load_questions
 from evaluation.documents.sample_documents import SampleDocument, load_documents
 from evaluation.documents.summary_quality import documents_with_references, text_rank
@@ -91,7 +94,45 @@ def test_five_documents_have_a_reference() -> None:
     assert len(documents_with_references(load_documents())) == 5
 
 
+def test_command_says_what_to_do_where_the_profile_s_model_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LOCAL_MODEL_PROFILE", "local-llm")
+    monkeypatch.setenv("LOCAL_MODEL_FOLDER", str(tmp_path))
+    assert command.main() == 2
+    assert "run `make models`" in capsys.readouterr().err
+
+
 # ---- with the local models
+
+
+@dataclass
+class ScriptedWriter:
+    """Writes one sentence a call, as told, each about the first passage."""
+
+    sentences: list[str]
+
+    def generate(self, *, tool: Tool, system: str, text: str, max_tokens: int) -> Answer:  # noqa: ARG002 - the port's
+        ids = tool.schema["properties"]["sentences"]["items"]["properties"]["passages"]["items"]["enum"]
+        said = {"sentences": [{"text": self.sentences.pop(0), "passages": ids[:1]}]}
+        return Answer(said, 10, 5, "scripted", "tool_use")
+
+
+@pytest.mark.parametrize(
+    ("second", "stored_rate", "for_review"),
+    [("Fees are due within 14 days.", 1.0, ()), ("Fees are due within 42 days.", 0.0, ("terms",))],
+    ids=["mended", "for a person"],
+)
+def test_draft_that_is_not_supported_is_written_again_and_then_given_to_a_person(
+    second: str, stored_rate: float, for_review: tuple[str, ...]
+) -> None:
+    document = SampleDocument("terms", passages_of("Fees are due within 14 days. The bank tells you before."))
+    writer = Measured(ScriptedWriter(["Fees are due within 41 days.", second]))
+    quality = summary_quality.assess([(document, "Fees are due within 14 days.")], writer, light_models().embed)
+    assert (quality.first_support_rate, quality.support_rate) == (0.0, stored_rate)
+    assert quality.for_review == for_review
+    assert [one.text for one in quality.unsupported] == [second] * len(for_review)
+    assert (writer.calls, writer.input_tokens, writer.output_tokens) == (2, 20, 10)
 
 
 def test_what_the_function_runs_with_is_what_the_tuning_half_chooses() -> None:
@@ -103,6 +144,7 @@ def test_what_the_function_runs_with_is_what_the_tuning_half_chooses() -> None:
 def test_every_bar_is_kept_and_one_that_is_not_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("LOCAL_MODEL_PROFILE", raising=False)
     monkeypatch.setattr(command, "LightModels", light_models)
     assert command.main() == 0
     monkeypatch.setattr(command, "BARS", command.BARS | {"hit rate at 3": 1.01})
@@ -116,4 +158,6 @@ def test_summaries_of_all_systems_have_figures() -> None:
     quality = summary_quality.assess(pairs, light_models(), light_models().embed)
     assert quality.rouge.keys() == {"the flow", "first sentences", "TextRank"}
     assert quality.documents == 1
-    assert quality.support_rate == 1.0
+    assert quality.support_rate == quality.first_support_rate == 1.0
+    assert quality.for_review == ()
+    assert quality.unsupported == ()

@@ -24,8 +24,8 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert report.keys() == {"started", "ready_s", "flows", "lost", "dead_letters"}
     assert (report["lost"], report["dead_letters"]) == (0, 0)
     assert 0 < report["ready_s"] < DEADLINE_SECONDS
-    flow, document = report["flows"]
-    assert flow.keys() == document.keys()
+    flow, document, chat = report["flows"]
+    assert flow.keys() == document.keys() == chat.keys()
     assert flow.keys() == {"name", "ok", "correlation_id", "total_ms", "events", "result"}
     assert flow["name"] == "transaction"
     assert flow["ok"] is True
@@ -41,6 +41,11 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert {one["file_name"].rpartition(".")[2] for one in summarized} == {"pdf", "docx", "html"}
     assert all(sentence["passages"] for one in summarized for sentence in one["summary"]["sentences"])
     assert "Profile light" in done.stdout
+    assert (chat["name"], chat["ok"]) == ("chat", True)
+    said = chat["result"]["exchanges"]
+    assert [event["detail_type"] for event in chat["events"]].count("ChatAnswered") == len(said) == 5
+    assert said[2]["citations"]
+    assert said[3]["asks_to"]["tool"] == "block_card"
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

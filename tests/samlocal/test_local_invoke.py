@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.execute_api import local_execute_api_address
 from local.process import PROJECT, EngineProcess
 from tests.engine.waiting import wait_until
 from tests.samlocal.containers import BASE_IMAGE, bridge_address, docker
@@ -21,6 +22,7 @@ SAMPLE = "DOC-SAMPLE-1"
 UPLOADS = {"good": "terms-and-conditions.pdf", "edge": "technical-report.txt"}
 # What comes of each sample, as events/README.md says: an error, an HTTP status, or the number of messages given back.
 REFUSED = {
+    "track_chat_connection/bad",
     "check_grounding/bad",
     "combine_summaries/bad",
     "extract_text/bad",
@@ -29,7 +31,23 @@ REFUSED = {
     "summarize_chunk/bad",
     "summarize_chunk/edge",
 }
+# API Gateway answers 401 where an authorizer raises this.
+UNAUTHORIZED = {"authorize_chat/good", "authorize_chat/bad", "authorize_chat/edge"}
 STATUS = {
+    "create_chat_ticket/good": 201,
+    "create_chat_ticket/edge": 201,
+    "create_chat_ticket/bad": 403,
+    "track_chat_connection/good": 200,
+    "track_chat_connection/edge": 200,
+    "receive_chat_message/good": 200,
+    "receive_chat_message/edge": 200,
+    "receive_chat_message/bad": 200,
+    "decide_action/good": 404,
+    "decide_action/bad": 400,
+    "decide_action/edge": 403,
+    "read_actions/good": 200,
+    "read_actions/bad": 403,
+    "read_actions/edge": 404,
     "create_upload/good": 201,
     "create_upload/edge": 201,
     "create_upload/bad": 400,
@@ -37,7 +55,16 @@ STATUS = {
     "read_documents/bad": 404,
     "read_documents/edge": 200,
 }
-GIVEN_BACK = {"notify_customer/bad": 3, "start_document_summary/bad": 4}
+GIVEN_BACK = {
+    "carry_out_action/good": 1,
+    "carry_out_action/bad": 4,
+    "carry_out_action/edge": 3,
+    "answer_chat/good": 1,
+    "answer_chat/bad": 4,
+    "answer_chat/edge": 1,
+    "notify_customer/bad": 3,
+    "start_document_summary/bad": 4,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,9 +84,12 @@ def variables(stack: Stack, engine: EngineProcess, tmp_path_factory: pytest.Temp
     here = engine.endpoint.replace("127.0.0.1", bridge_address() or "127.0.0.1")
     functions = stack.client("lambda")
     said = {
-        logical_id(folder): functions.get_function_configuration(FunctionName=stack.resource(logical_id(folder)))[
-            "Environment"
-        ]["Variables"]
+        logical_id(folder): {
+            variable: local_execute_api_address(value, here)
+            for variable, value in functions.get_function_configuration(
+                FunctionName=stack.resource(logical_id(folder))
+            )["Environment"]["Variables"].items()
+        }
         | {"AWS_ENDPOINT_URL": here}
         for folder in FOLDERS
     }
@@ -99,6 +129,9 @@ def test_function_answers_its_sample_event_in_the_lambda_image(
     answer = invoke(engine, variables, event.parent.name, with_real_version(stack, event, tmp_path))
     if name in REFUSED:
         assert answer["errorType"] == "Rejected", answer
+        return
+    if name in UNAUTHORIZED:
+        assert answer["errorMessage"] == "Unauthorized", answer
         return
     assert "errorType" not in answer, answer
     if name in STATUS:

@@ -7,9 +7,11 @@ from tests.template.test_permissions import GRANTS
 
 # A grant of one of these lets a role hand something on.
 HANDING_ON = {
+    "bedrock:IngestKnowledgeBaseDocuments",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "events:PutEvents",
+    "execute-api:ManageConnections",
     "kinesis:PutRecord",
     "kinesis:PutRecords",
     "lambda:InvokeFunction",

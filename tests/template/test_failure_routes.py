@@ -20,11 +20,16 @@ SUBSCRIBED_QUEUES = {name: one for name, one in resources("AWS::SNS::Subscriptio
 
 
 def test_there_are_routes_to_test() -> None:
-    assert (STREAM_MAPPINGS, QUEUE_MAPPINGS) == (
+    assert (STREAM_MAPPINGS, sorted(QUEUE_MAPPINGS)) == (
         ["ScoreTransactionsFunctionTransactions"],
-        ["StartDocumentSummaryFunctionUploads", "NotifyCustomerFunctionAlerts"],
+        [
+            "AnswerChatFunctionRequests",
+            "CarryOutActionFunctionApprovals",
+            "NotifyCustomerFunctionAlerts",
+            "StartDocumentSummaryFunctionUploads",
+        ],
     )
-    assert len(dead_letter_queues()) == 5
+    assert len(dead_letter_queues()) == 8
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues() | WATCHED_LIKE_DEAD_LETTERS))

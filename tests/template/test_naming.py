@@ -15,8 +15,10 @@ NAME_OF = {
     "AWS::ApiGatewayV2::Stage": None,  # its name is within its API
     "AWS::Bedrock::Agent": "AgentName",
     "AWS::Bedrock::AgentAlias": None,  # its name is within its agent
+    "AWS::Bedrock::DataSource": None,  # its name is within its knowledge base
     "AWS::Bedrock::Guardrail": "Name",
     "AWS::Bedrock::GuardrailVersion": None,
+    "AWS::Bedrock::KnowledgeBase": "Name",
     "AWS::BedrockAgentCore::Harness": "HarnessName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::Cognito::UserPool": "UserPoolName",
@@ -34,6 +36,8 @@ NAME_OF = {
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::S3::BucketPolicy": None,
+    "AWS::S3Vectors::Index": "IndexName",
+    "AWS::S3Vectors::VectorBucket": "VectorBucketName",
     "AWS::SNS::Subscription": None,
     "AWS::SNS::Topic": "TopicName",
     "AWS::SNS::TopicPolicy": None,
@@ -48,8 +52,12 @@ NAME_OF = {
     "AWS::Serverless::LayerVersion": "LayerName",
 }
 NAMED = {
+    "BankAgent": "an agent must have a name; it is made from the stack's",
+    "ChatApi": "an API must have a name; it is made from the stack's",
     "EventBus": "a bus must have a name; it is made from the stack's",
+    "ChatHarness": "a harness must have a name; it is made from the stack's id",
     "GroundingGuardrail": "a guardrail must have a name; it is made from the stack's",
+    "PassageKnowledgeBase": "a knowledge base must have a name; it is made from the stack's",
     "SummarizeDocumentLogGroup": "below /aws/vendedlogs/ log delivery needs no policy per group",
 }
 TEMPLATE = written_template()
@@ -61,7 +69,7 @@ def test_resource_has_no_physical_name_unless_there_is_a_reason(logical_id: str)
     property_ = NAME_OF[resource["Type"]]
     name = resource.get("Properties", {}).get(property_)
     if logical_id in NAMED:
-        assert "${AWS::StackName}" in name["Fn::Sub"]
+        assert "AWS::StackName" in str(name) or "AWS::StackId" in str(name)
     else:
         assert name is None
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from decisions import DECISIONS, MAXIMUM_NOTE
 from tests.sam_template import resources, target_of
 from uploads import CONTENT_TYPES, MAXIMUM_BYTES
 
@@ -34,9 +35,9 @@ def test_people_are_those_of_the_stacks_own_user_pool() -> None:
     }
 
 
-def test_api_may_invoke_each_function_for_its_own_methods_only() -> None:
+def test_apis_may_invoke_each_function_for_its_own_methods_and_routes_only() -> None:
     permitted = {
-        (target_of(permission["FunctionName"]), permission["SourceArn"]["Fn::Sub"][0].rpartition("${__Stage__}/")[2])
+        (target_of(permission["FunctionName"]), method_of(permission["SourceArn"]["Fn::Sub"]))
         for permission in resources("AWS::Lambda::Permission", deployed=True).values()
         if permission["Principal"] == "apigateway.amazonaws.com"
     }
@@ -44,7 +45,21 @@ def test_api_may_invoke_each_function_for_its_own_methods_only() -> None:
         ("CreateUploadFunction", "POST/documents"),
         ("ReadDocumentsFunction", "GET/documents"),
         ("ReadDocumentsFunction", "GET/documents/*"),
+        ("ReadActionsFunction", "GET/approvals"),
+        ("ReadActionsFunction", "GET/approvals/*"),
+        ("DecideActionFunction", "POST/approvals/*"),
+        ("CreateChatTicketFunction", "POST/chat/tickets"),
+        ("AuthorizeChatFunction", "${ChatApi}/authorizers/${ChatAuthorizer}"),
+        ("TrackChatConnectionFunction", "${ChatApi}/v1/*connect"),
+        ("ReceiveChatMessageFunction", "${ChatApi}/v1/*"),
     }
+
+
+def method_of(source: str | list[Any]) -> str:
+    """What of an API a permission is for: what SAM writes, or what stands in the template."""
+    if isinstance(source, list):
+        return str(source[0].rpartition("${__Stage__}/")[2])
+    return source.rpartition("${AWS::AccountId}:")[2]
 
 
 def test_accounts_are_opened_by_the_bank_alone() -> None:
@@ -82,3 +97,10 @@ def test_bounds_of_the_apis_model_are_those_of_the_function() -> None:
     assert set(properties["contentType"]["enum"]) == CONTENT_TYPES
     assert (properties["bytes"]["minimum"], properties["bytes"]["maximum"]) == (1, MAXIMUM_BYTES)
     assert (properties["fileName"]["minLength"], properties["fileName"]["maxLength"]) == (1, 255)
+
+
+def test_the_bounds_of_a_decision_are_the_functions_own() -> None:
+    model = API["components"]["schemas"]["DecisionRequest"]
+    assert (set(model["required"]), model["additionalProperties"]) == ({"decision", "seen"}, False)
+    assert tuple(model["properties"]["decision"]["enum"]) == DECISIONS
+    assert model["properties"]["note"]["maxLength"] == MAXIMUM_NOTE

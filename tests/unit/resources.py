@@ -26,7 +26,24 @@ ENVIRONMENT = {
     "EMBEDDING_MODEL_ID": "amazon.titan-embed-text-v2:0",
     "INPUT_TOKEN_PRICE": "60",
     "OUTPUT_TOKEN_PRICE": "240",
+    "CARDS_TABLE_NAME": "cards",
+    "CARDS_INDEX_NAME": "CustomerCards",
+    "TRANSACTIONS_INDEX_NAME": "CustomerTransactions",
+    "CASES_TABLE_NAME": "cases",
+    "ACTIONS_TABLE_NAME": "actions",
+    "CARD_BLOCK_APPROVAL_AMOUNT": "100000",
+    "ACTIONS_STATUS_INDEX_NAME": "byStatus",
+    "ACTIONS_CARD_INDEX_NAME": "byCard",
+    "APPROVAL_ATTEMPTS_TABLE_NAME": "approval-attempts",
+    "FOUR_EYES_AMOUNT": "500000",
     "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:summarize-document",
+    "CHAT_CONNECTIONS_TABLE_NAME": "chat-connections",
+    "CONVERSATIONS_TABLE_NAME": "conversations",
+    "CONVERSATION_RETENTION_DAYS": "30",
+    "AGENT_TOOLS_FUNCTION_NAME": "agent-tools",
+    "CHAT_REQUESTS_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/chat-requests",
+    "CHAT_URL": "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1",
+    "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1",
 }
 
 
@@ -62,10 +79,12 @@ class Resources:
 def create_resources(client: Callable[[str], Any]) -> Resources:
     """Makes everything that ENVIRONMENT names, and a queue behind the bus that sees each event."""
     for table, *keys in (
-        ("transactions", "transactionId"),
+        ("approval-attempts", "actionId", "attempt"),
         ("profiles", "profileId"),
         ("inbox", "customerId", "notificationId"),
         ("idempotency", "id"),
+        ("chat-connections", "id"),
+        ("conversations", "conversationId", "item"),
     ):
         client("dynamodb").create_table(
             TableName=table,
@@ -75,10 +94,15 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
                 {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
             ],
         )
+    _create_actions(client)
     _create_documents(client)
+    _create_by_customer(client, "transactions", "transactionId", "CustomerTransactions", ("occurredAt", "N"))
+    _create_by_customer(client, "cards", "cardId", "CustomerCards")
+    _create_by_customer(client, "cases", "caseId", "CustomerCases", ("openedAt", "S"))
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
     sqs.create_queue(QueueName="published")
+    sqs.create_queue(QueueName="chat-requests")
     client("s3").create_bucket(Bucket="quarantine", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     events = client("events")
     events.create_event_bus(Name="events")
@@ -89,6 +113,53 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
         Targets=[{"Id": "published", "Arn": "arn:aws:sqs:eu-central-1:123456789012:published"}],
     )
     return Resources(client)
+
+
+def _create_by_customer(
+    client: Callable[[str], Any], table: str, key: str, index: str, order: tuple[str, str] | None = None
+) -> None:
+    """A table by ``key`` with an index by customer, in the order of an attribute of a type where one is named."""
+    attributes = [(key, "S"), ("customerId", "S"), *([order] if order else [])]
+    names = ["customerId", *([order[0]] if order else [])]
+    client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": name, "KeyType": kind}
+                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+                ],
+                "Projection": {"ProjectionType": "ALL" if order else "KEYS_ONLY"},
+            }
+        ],
+    )
+
+
+def _create_actions(client: Callable[[str], Any]) -> None:
+    """Actions by id, with an index by status and expiry and one by card and status."""
+    attributes = [("actionId", "S"), ("status", "S"), ("expiresAt", "N"), ("cardId", "S")]
+    indexes = (("byStatus", "status", "expiresAt", "ALL"), ("byCard", "cardId", "status", "KEYS_ONLY"))
+    client("dynamodb").create_table(
+        TableName="actions",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
+        KeySchema=[{"AttributeName": "actionId", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": key, "KeyType": "HASH"},
+                    {"AttributeName": order, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": projection},
+            }
+            for index, key, order, projection in indexes
+        ],
+    )
 
 
 def _create_documents(client: Callable[[str], Any]) -> None:

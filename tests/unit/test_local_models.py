@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from local.models import answering, light_server, wordpiece
-from local.models.converse import UntranslatableError, stream, translate
+from local.models.converse import Question, UntranslatableError, stream, translate
 from local.models.description import describe
 from local.models.embeddings import DIMENSIONS, EmbeddingModel, LazyEmbeddingModel, normalised
 from local.models.openai_client import BrokenError
@@ -155,7 +155,7 @@ def test_profile_server_takes_the_address_with_and_without_its_version(address: 
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({"LOCAL_MODEL_PROFILE": "huge"}, "is light or server, not 'huge'"),
+        ({"LOCAL_MODEL_PROFILE": "huge"}, "is light, local-llm or server, not 'huge'"),
         ({"LOCAL_MODEL_PROFILE": "server"}, "needs an address and a name"),
         ({"LOCAL_MODEL_PROFILE": "server", "LOCAL_MODEL_SERVER_URL": "http://a"}, "needs an address and a name"),
         (
@@ -214,9 +214,9 @@ def test_translate_says_every_setting_in_the_other_protocol_s_words() -> None:
 def test_stream_that_ends_for_an_unknown_reason_is_broken(finish_reason: str | None) -> None:
     chunk = {"choices": [{"delta": {"content": "Hi"}, "finish_reason": finish_reason}]}
     with pytest.raises(BrokenError, match="not of the protocol"):
-        list(stream([chunk], None))
+        list(stream([chunk], Question({}), "server"))
 
 
 def test_stream_that_does_not_tell_its_usage_is_broken() -> None:
     with pytest.raises(BrokenError, match="did not tell its usage"):
-        list(stream([{"choices": [{"delta": {}, "finish_reason": "stop"}]}], None))
+        list(stream([{"choices": [{"delta": {}, "finish_reason": "stop"}]}], Question({}), "server"))

@@ -2,9 +2,11 @@
 
 import pytest
 
-from local.traffic import make_traffic
+from card_rows import CardRows
+from local.traffic import backfill_cards, make_traffic
 from local.transaction_flow import PLAYED_TRANSACTIONS, make_plan
 from stream_records import MAXIMUM_AGE_SECONDS
+from tests.unit.resources import Resources
 
 NOW = 1_795_000_000.0
 
@@ -32,3 +34,18 @@ def test_plan_has_alerts_on_any_day(days_later: float) -> None:
     assert sum(verdict.flagged and verdict.severity in ("medium", "high") for verdict in flagged) >= 2
     assert len(plan.played) == PLAYED_TRANSACTIONS
     assert len(plan.trickled) >= 100
+
+
+def test_every_card_of_the_made_up_world_is_in_the_registry_as_its_customers(resources: Resources) -> None:
+    traffic = make_traffic(customers=50, transactions=100, now=NOW, seed=1)
+    dynamodb = resources.client("dynamodb")
+
+    assert backfill_cards(dynamodb, "cards", customers=50) == 50
+
+    registry = CardRows(dynamodb, "cards", "CustomerCards")
+    owners = {one.card_id: one.customer_id for one in traffic.transactions}
+    assert len(owners) > 20
+    for card_id, customer_id in owners.items():
+        (card,), _ = registry.of_customer(customer_id, 20)
+        assert (card.card_id, card.status, card.label) == (card_id, "active", f"Debit card ending {card_id[-4:]}")
+    assert all(registry.get(card_id) for card_id in traffic.history.cards)

@@ -1,13 +1,16 @@
 """The store_summary handler: summary, index, row and event; the status is the check's, whatever the caller says."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from backbone import contracts
-from backbone.documents import index_key, summary_key
+from backbone.documents import Passage, index_key, summary_key
 from backbone.errors import Rejected, Retryable
+from backbone.knowledge_base import PassageOrigin
 from backbone.retrieval import Index, search
 from stored_summary import Summary, SummarySentence
 from tests.unit.aws_faults import failing
@@ -189,3 +192,55 @@ def test_a_busy_service_is_retryable_and_the_second_try_tells(
     assert told(resources) == []
     invoke(module, sample("store_summary", "good"))
     assert len(told(resources)) == 1
+
+
+# ---- Retrieval=knowledge-base
+
+
+@dataclass
+class FakeWriter:
+    """Stands for the knowledge base's writer; raises ``failure`` where there is one."""
+
+    failure: Exception | None = None
+    put_in: list[tuple[tuple[Passage, ...], PassageOrigin]] = field(default_factory=list)
+
+    def __call__(self, _client: object, base_id: str, source_id: str) -> "FakeWriter":
+        assert (base_id, source_id) == ("KB12345678", "DS12345678")
+        return self
+
+    def put(self, passages: Sequence[Passage], origin: PassageOrigin, *, seconds: float) -> None:
+        assert seconds < 240, "longer than the function has"
+        if self.failure:
+            raise self.failure
+        self.put_in.append((tuple(passages), origin))
+
+
+def with_knowledge_base(module: Any, monkeypatch: pytest.MonkeyPatch, writer: FakeWriter) -> FakeWriter:
+    told_of_it = replace(module.settings, knowledge_base_id="KB12345678", data_source_id="DS12345678")
+    monkeypatch.setattr(module, "settings", told_of_it)
+    monkeypatch.setattr(module, "PassageWriter", writer)
+    return writer
+
+
+def test_passages_go_into_the_knowledge_base_where_there_is_one_and_no_index_is_written(
+    module: Any, work: Workplace, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = with_knowledge_base(module, monkeypatch, FakeWriter())
+    assert invoke(module, sample("store_summary", "good"))["passagesIndexed"] == 3
+    ((passages, origin),) = writer.put_in
+    assert passages == a_document().passages
+    assert (origin.document_id, origin.customer_id, origin.file_name) == (DOCUMENT, "CUST-000042", "contract.pdf")
+    assert origin.expires_at == pytest.approx(time.time() + 90 * 86_400, abs=60)
+    assert str(origin.expires_at) == resources.rows("documents")[0]["expiresAt"]["N"]
+    with pytest.raises(Rejected, match="NoSuchKey"):
+        work.bucket.read(Index, index_key(DOCUMENT))
+
+
+@pytest.mark.usefixtures("work")
+def test_summary_is_told_to_nobody_before_its_passages_can_be_found(
+    module: Any, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_knowledge_base(module, monkeypatch, FakeWriter(Retryable("not indexed yet")))
+    with pytest.raises(Retryable):
+        invoke(module, sample("store_summary", "good"))
+    assert (resources.rows("documents"), told(resources)) == ([], [])

@@ -31,6 +31,8 @@ SOURCES = {
     "ChatMessageReceived": "backbone.chat",
     "ChatAnswered": "backbone.chat",
     "ActionProposed": "backbone.agent",
+    "ActionApproved": "backbone.agent",
+    "ActionRejected": "backbone.agent",
     "CaseOpened": "backbone.cases",
 }
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from backbone.errors import Rejected, Retryable
 
 _WHOLE_ANSWER = frozenset({"tool_use", "end_turn"})
-_WHY_NOT_WHOLE = {
+WHY_NOT_WHOLE = {
     "max_tokens": "the answer was cut off at the token limit",
     "model_context_window_exceeded": "the text is longer than the model's context",
     "guardrail_intervened": "a guardrail withheld the answer",
@@ -31,12 +31,14 @@ _WHY_NOT_WHOLE = {
     "malformed_model_output": "the model's output could not be read",
     "malformed_tool_use": "the model's tool use could not be read",
 }
-# API_runtime_Converse, "Errors": those whose text says to try again. What is not named here goes by its HTTP status.
+# API_runtime_Converse and ConverseStream, "Errors": those whose text says to try again. What is not named here goes by
+# its HTTP status.
 _RETRYABLE_CODES = frozenset(
     {
         "InternalServerException",
         "ModelErrorException",
         "ModelNotReadyException",
+        "ModelStreamErrorException",
         "ModelTimeoutException",
         "ServiceQuotaExceededException",
         "ServiceUnavailableException",
@@ -110,12 +112,10 @@ class Model:
         try:
             response = self.client.converse(**request)
         except (ClientError, BotoCoreError) as failed:
-            raise _judged("converse", self.model_id, failed) from failed
+            raise judged("converse", self.model_id, failed) from failed
         stop_reason = response["stopReason"]
         if stop_reason not in _WHOLE_ANSWER:
-            raise _failed(
-                f"{self.model_id} stopped with {stop_reason}: {_WHY_NOT_WHOLE.get(stop_reason, 'unforeseen')}"
-            )
+            raise _failed(f"{self.model_id} stopped with {stop_reason}: {WHY_NOT_WHOLE.get(stop_reason, 'unforeseen')}")
         usage = response["usage"]
         return Answer(
             data=_tool_input(response, tool),
@@ -149,7 +149,7 @@ class Model:
             )
             said = response["body"].read()
         except (ClientError, BotoCoreError) as failed:
-            raise _judged("invoke_model", self.embedding_model_id, failed) from failed
+            raise judged("invoke_model", self.embedding_model_id, failed) from failed
         return _vector(said, self.embedding_model_id)
 
 
@@ -175,13 +175,20 @@ def _vector(said: bytes, model_id: str) -> list[float]:
     return vector
 
 
-def _judged(operation: str, model_id: str, failed: ClientError | BotoCoreError) -> Retryable | Rejected:
-    """Whether the same call may succeed later: by the error's code and status, or because no answer came."""
+def judged(operation: str, model_id: str, failed: ClientError | BotoCoreError) -> Retryable | Rejected:
+    """Whether the same call may succeed later: by the error's code and status, or because no answer came.
+
+    An error inside a stream comes with its member's name as code (``throttlingException``) and no status of its own.
+    """
     said = f"{operation} {model_id}: {failed}"
     if isinstance(failed, ClientError):
         status = failed.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = failed.response.get("Error", {}).get("Code", "")
-        later = code in _RETRYABLE_CODES or status == _TOO_MANY_REQUESTS or status >= _FIRST_SERVER_ERROR
+        later = (
+            code[:1].upper() + code[1:] in _RETRYABLE_CODES
+            or status == _TOO_MANY_REQUESTS
+            or status >= _FIRST_SERVER_ERROR
+        )
     else:
         later = not isinstance(failed, ParamValidationError)
     return Retryable(said) if later else _failed(said)

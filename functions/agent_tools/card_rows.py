@@ -1,0 +1,175 @@
+"""The card registry in DynamoDB, and the actions that wait for an approval."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from backbone.errors import Retryable
+from card_tools import ACTIVE, Action, Card
+from table_calls import Item, item_of, text_of, tried, written_if
+
+
+@dataclass(frozen=True, slots=True)
+class CardRows:
+    """The table ``table`` (cardId) with its index ``index`` (customerId) behind ``client`` (boto3 "dynamodb")."""
+
+    client: Any
+    table: str
+    index: str
+
+    def get(self, card_id: str) -> Card | None:
+        """The card as of now; None where there is none."""
+        key = {"cardId": {"S": card_id}}
+        answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        return _card(answer["Item"]) if "Item" in answer else None
+
+    def of_customer(self, customer_id: str, at_most: int) -> tuple[list[Card], bool]:
+        """A customer's cards as of now, by id, and whether these are all.
+
+        The index says which they are; it may be a second behind, so what they are like is read from the table.
+        """
+        answer = tried(
+            self.client.query,
+            TableName=self.table,
+            IndexName=self.index,
+            KeyConditionExpression="customerId = :customer",
+            ExpressionAttributeValues={":customer": {"S": customer_id}},
+            Limit=at_most,
+        )
+        keys = [{"cardId": item["cardId"]} for item in answer["Items"]]
+        cards = [card for card in self._read(keys) if card.customer_id == customer_id]
+        return sorted(cards, key=lambda card: card.card_id), "LastEvaluatedKey" not in answer
+
+    def block(self, card: Card) -> bool:
+        """Writes the block with its event, where the card is still active and as it was read."""
+        values: dict[str, str | int | None] = {
+            "status": card.status,
+            "version": card.version,
+            "blockedAt": card.blocked_at,
+            "blockedBy": card.blocked_by,
+            "blockedByPerson": card.blocked_by_person,
+            "blockReason": card.block_reason,
+            "changeId": card.change_id,
+            "eventToPublish": card.event_to_publish,
+        }
+        written = {f":{name}": value for name, value in item_of(values).items()}
+        return written_if(
+            self.client.update_item,
+            TableName=self.table,
+            Key={"cardId": {"S": card.card_id}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ConditionExpression="customerId = :customer AND #status = :active AND #version = :read",
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues=written
+            | {
+                ":customer": {"S": card.customer_id},
+                ":active": {"S": ACTIVE},
+                ":read": {"N": str(card.version - 1)},
+            },
+        )
+
+    def note_published(self, card: Card) -> None:
+        """The bus has the event: the row forgets it, unless it keeps another by now."""
+        forget_event(self.client, self.table, {"cardId": {"S": card.card_id}}, card.event_to_publish)
+
+    def _read(self, keys: list[dict[str, Any]]) -> list[Card]:
+        if not keys:
+            return []
+        answer = tried(self.client.batch_get_item, RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}})
+        if answer.get("UnprocessedKeys"):
+            raise Retryable(f"{self.table} left cards unread")
+        return [_card(item) for item in answer["Responses"].get(self.table, [])]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRows:
+    """The table ``table`` (actionId) behind ``client`` (boto3 "dynamodb")."""
+
+    client: Any
+    table: str
+
+    def get(self, action_id: str) -> Action | None:
+        """The action as of now; None where there is none."""
+        key = {"actionId": {"S": action_id}}
+        answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        return _action(answer["Item"]) if "Item" in answer else None
+
+    def add(self, action: Action) -> Action:
+        """Keeps the action with its event; the one that stands there where it was kept before."""
+        item = item_of(
+            {
+                "actionId": action.action_id,
+                "action": action.action,
+                "customerId": action.customer_id,
+                "cardId": action.card_id,
+                "reason": action.reason,
+                "amountMinor": action.amount_minor,
+                "spent": action.spent,
+                "proposedBy": action.proposed_by,
+                "personId": action.person_id,
+                "caseId": action.case_id,
+                "correlationId": action.correlation_id,
+                "status": action.status,
+                "createdAt": action.created_at,
+                "expiresAt": action.expires_at,
+                "eventToPublish": action.event_to_publish,
+            }
+        )
+        condition = "attribute_not_exists(actionId)"
+        if written_if(self.client.put_item, TableName=self.table, Item=item, ConditionExpression=condition):
+            return action
+        kept = self.get(action.action_id)
+        if kept is None:
+            raise Retryable(f"{self.table}: action {action.action_id} was there and is gone")
+        return kept
+
+    def note_published(self, action: Action) -> None:
+        """The bus has the event: the row forgets it."""
+        forget_event(self.client, self.table, {"actionId": {"S": action.action_id}}, action.event_to_publish)
+
+
+def forget_event(client: Any, table: str, key: dict[str, Any], event_to_publish: str | None) -> None:
+    """Removes a published event from its row, if it is still the one there. Raises Retryable."""
+    written_if(
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression="REMOVE eventToPublish",
+        ConditionExpression="eventToPublish = :published",
+        ExpressionAttributeValues={":published": {"S": event_to_publish}},
+    )
+
+
+def _card(item: Item) -> Card:
+    return Card(
+        card_id=item["cardId"]["S"],
+        customer_id=item["customerId"]["S"],
+        label=item["label"]["S"],
+        status=item["status"]["S"],
+        version=int(item["version"]["N"]),
+        blocked_at=text_of(item, "blockedAt"),
+        blocked_by=text_of(item, "blockedBy"),
+        blocked_by_person=text_of(item, "blockedByPerson"),
+        block_reason=text_of(item, "blockReason"),
+        change_id=text_of(item, "changeId"),
+        event_to_publish=text_of(item, "eventToPublish"),
+    )
+
+
+def _action(item: Item) -> Action:
+    return Action(
+        action_id=item["actionId"]["S"],
+        action=item["action"]["S"],
+        customer_id=item["customerId"]["S"],
+        card_id=item["cardId"]["S"],
+        reason=item["reason"]["S"],
+        amount_minor=int(item["amountMinor"]["N"]),
+        spent=item["spent"]["S"],
+        proposed_by=item["proposedBy"]["S"],
+        person_id=item["personId"]["S"],
+        case_id=text_of(item, "caseId"),
+        correlation_id=item["correlationId"]["S"],
+        status=item["status"]["S"],
+        created_at=item["createdAt"]["S"],
+        expires_at=int(item["expiresAt"]["N"]),
+        event_to_publish=text_of(item, "eventToPublish"),
+    )

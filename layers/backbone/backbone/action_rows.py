@@ -1,0 +1,310 @@
+"""Actions in DynamoDB, and the trail of everybody's attempts to decide on them.
+
+Actions (actionId), index by status (status, expiresAt) with all attributes, index by card (cardId, status) with keys.
+Attempts (actionId, attempt): added to, never changed; ``attempt`` begins with the time, so that they lie in order.
+
+A step and its attempt are one transaction: no decision without its trail, and no trail of a decision that was not made.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backbone.actions import OPEN, Action, Cause, Status
+from backbone.errors import Retryable
+
+type Item = Mapping[str, Mapping[str, Any]]
+_PAGE = 100
+# Every attribute that a step may change.
+_CHANGING = ("status", "halfApprovedBy", "decidedBy", "decidedAt", "cause", "eventToPublish")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Somebody's attempt to decide, refused or not: who, in what role, when (RFC 3339), what, and what came of it.
+
+    ``attempt_id`` tells attempts of one millisecond apart; ``seen`` is the digest that they named.
+    """
+
+    action_id: str
+    attempt_id: str
+    at: str
+    person_id: str
+    role: str
+    decision: str
+    seen: str
+    outcome: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRows:
+    """The table ``table`` (actionId) behind ``client`` (boto3 "dynamodb")."""
+
+    client: Any
+    table: str
+
+    def get(self, action_id: str) -> Action | None:
+        """The action as of now; None where there is none. Raises Retryable."""
+        key = {"actionId": {"S": action_id}}
+        answer = _tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        return _action(answer["Item"]) if "Item" in answer else None
+
+    def decide(self, before: Action, after: Action, now: float, trail: "Trail") -> bool:
+        """Writes an analyst's decision with its attempt, before the action expires; see ``_step``."""
+        return self._step(before, after, ("expiresAt > :now", now), trail)
+
+    def expire(self, before: Action, after: Action, now: float, trail: "Trail | None" = None) -> bool:
+        """Writes that nobody decided in time, with the attempt that came too late if there was one; see ``_step``."""
+        return self._step(before, after, ("expiresAt <= :now", now), trail)
+
+    def close(self, before: Action, after: Action) -> bool:
+        """Writes an end that does not hang on the time; see ``_step``."""
+        return self._step(before, after, None, None)
+
+    def finish(self, action_id: str, done_at: str, result: str) -> None:
+        """Notes that an approved action was carried out; whoever does so was told of the approval, so its event is out.
+
+        Does nothing where that is noted already. Raises Retryable.
+        """
+        _written_if(
+            self.client.update_item,
+            TableName=self.table,
+            Key={"actionId": {"S": action_id}},
+            UpdateExpression="SET #status = :done, doneAt = :at, #result = :result REMOVE eventToPublish",
+            ConditionExpression="#status = :approved",
+            ExpressionAttributeNames={"#status": "status", "#result": "result"},
+            ExpressionAttributeValues={
+                ":done": {"S": "done"},
+                ":approved": {"S": "approved"},
+                ":at": {"S": done_at},
+                ":result": {"S": result},
+            },
+        )
+
+    def note_published(self, action_id: str, event_to_publish: str) -> None:
+        """The bus has the event: the row forgets it, if it is still the one there. Raises Retryable."""
+        _written_if(
+            self.client.update_item,
+            TableName=self.table,
+            Key={"actionId": {"S": action_id}},
+            UpdateExpression="REMOVE eventToPublish",
+            ConditionExpression="eventToPublish = :published",
+            ExpressionAttributeValues={":published": {"S": event_to_publish}},
+        )
+
+    def _step(self, before: Action, after: Action, when: tuple[str, float] | None, trail: "Trail | None") -> bool:
+        """Writes ``after`` where ``before`` still stands and its events are out; False, and nothing written, else.
+
+        Raises Retryable, after which nothing is known.
+        """
+        values = {name: value for name, value in _changing(after).items() if value is not None}
+        condition = "#status = :before AND attribute_not_exists(eventToPublish)"
+        said = {":before": {"S": before.status}} | {f":{name}": value for name, value in values.items()}
+        if when is not None:
+            condition += f" AND {when[0]}"
+            said[":now"] = {"N": str(int(when[1]))}
+        update = {
+            "TableName": self.table,
+            "Key": {"actionId": {"S": before.action_id}},
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in values},
+            "ExpressionAttributeValues": said,
+        }
+        return _transacted(self.client, [{"Update": update}] + ([] if trail is None else [{"Put": trail.entry()}]))
+
+
+@dataclass(frozen=True, slots=True)
+class ActionIndex:
+    """The index ``index`` (status, expiresAt) of the table ``table`` behind ``client`` (boto3 "dynamodb").
+
+    It may be a moment behind: who changes what it finds reads the row again.
+    """
+
+    client: Any
+    table: str
+    index: str
+
+    def waiting(self, now: float, at_most: int) -> list[Action]:
+        """Those that somebody can decide on, the latest to expire first; one of this second may still be missing.
+
+        At most so many of each open status. Raises Retryable.
+        """
+        values = {":now": {"N": str(int(now))}}
+        found: list[Action] = []
+        for status in OPEN:
+            query = self._by_status(status, "expiresAt > :now", values)
+            answer = _tried(self.client.query, **query, ScanIndexForward=False, Limit=at_most)
+            found += [_action(item) for item in answer["Items"]]
+        return found
+
+    def expired(self, status: Status, now: float) -> Iterator[Action]:
+        """Those of an open status whose time has come, the oldest first. Raises Retryable."""
+        return self._pages(self._by_status(status, "expiresAt <= :now", {":now": {"N": str(int(now))}}))
+
+    def unpublished(self, status: Status, expires_after: float) -> Iterator[Action]:
+        """Those of a status that keep an event and expire, or expired, after a moment (epoch seconds). Retryable."""
+        query = self._by_status(status, "expiresAt > :after", {":after": {"N": str(int(expires_after))}})
+        return self._pages(query | {"FilterExpression": "attribute_exists(eventToPublish)"})
+
+    def _by_status(self, status: Status, period: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "IndexName": self.index,
+            "KeyConditionExpression": f"#status = :status AND {period}",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {":status": {"S": status}, **values},
+        }
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Action]:
+        start: dict[str, Any] = {}
+        for _ in itertools.repeat(None):
+            answer = _tried(self.client.query, **query, **start, Limit=_PAGE)
+            yield from map(_action, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRows:
+    """The table ``table`` behind ``client`` (boto3 "dynamodb")."""
+
+    client: Any
+    table: str
+
+    def add(self, attempt: Attempt) -> None:
+        """Keeps an attempt that changed nothing. Raises Retryable."""
+        entry = self.entry_of(attempt)
+        if not _written_if(self.client.put_item, **entry):
+            raise Retryable(f"{self.table}: {attempt.attempt_id} was used before")
+
+    def of_action(self, action_id: str, at_most: int) -> list[Attempt]:
+        """An action's newest attempts as of now, newest first. Raises Retryable."""
+        answer = _tried(
+            self.client.query,
+            TableName=self.table,
+            KeyConditionExpression="actionId = :action",
+            ExpressionAttributeValues={":action": {"S": action_id}},
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=at_most,
+        )
+        return [_attempt(item) for item in answer["Items"]]
+
+    def entry_of(self, attempt: Attempt) -> dict[str, Any]:
+        """The conditional put of an attempt."""
+        texts = {
+            "actionId": attempt.action_id,
+            "attempt": f"{attempt.at}#{attempt.attempt_id}",
+            "at": attempt.at,
+            "personId": attempt.person_id,
+            "role": attempt.role,
+            "decision": attempt.decision,
+            "seen": attempt.seen,
+            "outcome": attempt.outcome,
+            "note": attempt.note,
+        }
+        return {
+            "TableName": self.table,
+            "Item": {name: {"S": text} for name, text in texts.items() if text is not None},
+            "ConditionExpression": "attribute_not_exists(actionId)",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The attempt that goes with a step, and where it is kept."""
+
+    rows: AttemptRows
+    attempt: Attempt
+
+    def entry(self) -> dict[str, Any]:
+        return self.rows.entry_of(self.attempt)
+
+
+def _tried(operation: Any, **arguments: Any) -> Any:
+    try:
+        return operation(**arguments)
+    except (ClientError, BotoCoreError) as failed:
+        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
+
+
+def _written_if(operation: Any, **arguments: Any) -> bool:
+    """Whether a conditional write was made; False where its condition did not hold. Raises Retryable otherwise."""
+    try:
+        operation(**arguments)
+    except ClientError as failed:
+        if failed.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
+    except BotoCoreError as failed:
+        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
+    return True
+
+
+def _transacted(client: Any, items: list[dict[str, Any]]) -> bool:
+    """Whether a transaction was made; False where the condition of its first item did not hold. Raises Retryable."""
+    try:
+        client.transact_write_items(TransactItems=items)
+    except ClientError as failed:
+        reasons = failed.response.get("CancellationReasons", [])
+        if reasons and reasons[0].get("Code") == "ConditionalCheckFailed":
+            return False
+        raise Retryable(f"a step: {failed}") from failed  # throttled, away, or in conflict with another at this moment
+    except BotoCoreError as failed:
+        raise Retryable(f"a step: {failed}") from failed
+    return True
+
+
+def _changing(action: Action) -> dict[str, dict[str, Any] | None]:
+    """The attributes of a row that a step may change; None for those that the action does not have."""
+    texts = (action.status, action.half_approved_by, None, action.decided_at, action.cause, action.event_to_publish)
+    said = {name: None if text is None else {"S": text} for name, text in zip(_CHANGING, texts, strict=True)}
+    people = {"L": [{"S": person} for person in action.decided_by]}
+    return said | {"decidedBy": people if action.decided_at is not None else None}
+
+
+def _action(item: Item) -> Action:
+    text = {name: value["S"] for name, value in item.items() if "S" in value}
+    return Action(
+        action_id=text["actionId"],
+        action=text["action"],
+        customer_id=text["customerId"],
+        reason=text["reason"],
+        proposed_by=text["proposedBy"],
+        person_id=text["personId"],
+        correlation_id=text["correlationId"],
+        status=cast(Status, text["status"]),
+        created_at=text["createdAt"],
+        expires_at=int(item["expiresAt"]["N"]),
+        card_id=text.get("cardId"),
+        transaction_id=text.get("transactionId"),
+        case_id=text.get("caseId"),
+        amount_minor=int(item["amountMinor"]["N"]) if "amountMinor" in item else None,
+        spent=text.get("spent"),
+        half_approved_by=text.get("halfApprovedBy"),
+        decided_by=tuple(person["S"] for person in item["decidedBy"]["L"]) if "decidedBy" in item else (),
+        decided_at=text.get("decidedAt"),
+        cause=cast("Cause | None", text.get("cause")),
+        event_to_publish=text.get("eventToPublish"),
+    )
+
+
+def _attempt(item: Item) -> Attempt:
+    text = {name: value["S"] for name, value in item.items()}
+    return Attempt(
+        action_id=text["actionId"],
+        attempt_id=text["attempt"].partition("#")[2],
+        at=text["at"],
+        person_id=text["personId"],
+        role=text["role"],
+        decision=text["decision"],
+        seen=text["seen"],
+        outcome=text["outcome"],
+        note=text.get("note"),
+    )

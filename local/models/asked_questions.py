@@ -1,0 +1,34 @@
+"""What the light profile asks where something is missing, and what a short message must have in it to answer that."""
+
+import re
+
+WHICH_CARD = "Which card do you mean? Please tell me its id."
+WHICH_OF_THESE = "Which of these cards do you mean?"
+WHICH_TRANSACTION = "Which transaction do you mean? Please tell me its id."
+WHAT_SUBJECT = "What is the case about?"
+WHAT_QUESTION = "What shall I look for in your documents?"
+ONE_MORE_THING = "I need one more thing"
+_BEFORE_A_BLOCK = (
+    "Shall I block card"  # what whoever runs the tools asks: "no, the other one" answers it with another card
+)
+
+_NAMES_A_CARD = re.compile(
+    r"\d{2,}|\b(?:debit|credit|ending|ends|other|one|first|second|both|visa|master\s?card|maestro|gold|business|virtual)\b",
+    re.IGNORECASE,
+)
+_ANYTHING = re.compile(r"\w")
+_ANSWERS = {
+    WHICH_CARD: _NAMES_A_CARD,
+    WHICH_OF_THESE: _NAMES_A_CARD,
+    _BEFORE_A_BLOCK: _NAMES_A_CARD,
+    WHICH_TRANSACTION: re.compile(r"\d"),
+    WHAT_SUBJECT: _ANYTHING,
+    WHAT_QUESTION: _ANYTHING,
+    ONE_MORE_THING: _ANYTHING,
+}
+
+
+def may_answer(said: str, asked: str) -> bool:
+    """Whether ``asked`` asks one of the questions, and ``said`` has what its answer must have."""
+    needed = [pattern for question, pattern in _ANSWERS.items() if question in asked]
+    return bool(needed) and all(pattern.search(said) for pattern in needed)

@@ -1,0 +1,200 @@
+"""What a person's message asks for: tools, or a kind of talk that needs none.
+
+The person's words alone decide, clause by clause: their meaning by the router, what they want by their grammar
+(``speech_acts``). A message that leans on the one before ("and last month?"), or answers a question that was asked
+(``asked_questions``), is read with it. What is declined (``declined_requests``) is not read at all.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from local.models.asked_questions import may_answer
+from local.models.conversation import Conversation, Exchange
+from local.models.conversation_ids import ids_in_text
+from local.models.declined_requests import is_about_others, overrides_the_rules
+from local.models.light_desk import Desk
+from local.models.speech_acts import (
+    clauses_of,
+    demands,
+    forbids_a_change,
+    may_ask_for_a_change,
+    seeks_information,
+    undoes,
+)
+from local.models.tool_router import UNSUPPORTED
+
+_CERTAIN, _LIKELY = 0.45, 0.28  # scores from which a clause, and a whole message, ask for a tool
+_LIKELY_TALK = 0.35  # ... and from which it is a kind of talk that needs none
+# Without a word of these a message must be certain to reach a tool: "Who won in 2014?" is a little like all questions.
+_IS_ABOUT_A_BANK = re.compile(
+    r"\b(?:card|pay|paid|transaction|purchase|charge|spen|booking|bought|debit|credit|money|euro|refund|fee|contract"
+    r"|agreement|document|terms|polic|clause|lease|loan|insur|case|complain|disput|escalat|block|freez|lock|flag|alert"
+    r"|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
+    re.IGNORECASE,
+)
+_FAVOUR = 0.1
+_TOO_CLOSE = 0.04  # between two tools: the person is asked
+_REMEMBERED = 8  # exchanges
+_SHORT = 6  # words of a message that may lean on the one before
+_POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
+_LEANS = re.compile(
+    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?"
+    r"|since|on|in|for|no,?|the other|und)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A tool that a clause asks for, or a kind of talk."""
+
+    kind: str
+    clause: str
+    score: float
+
+
+def refusal_of(said: str, background: str) -> str | None:
+    """Why the words ``said`` are not followed, in a sentence; None where they may be.
+
+    A customer's id may be named where it stands in ``background``: what the application itself told.
+    """
+    if overrides_the_rules(said):
+        return "I keep to my rules: what changes something is confirmed first, and nobody's word in a chat alters that."
+    customers = [one.text for one in ids_in_text(said) if one.kind == "customer"]
+    if is_about_others(said) or any(customer not in background for customer in customers):
+        return "I cannot do that: I speak only about the affairs of the customer whose conversation this is."
+    return None
+
+
+def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> list[Intent]:
+    """What the person's last message asks for, in its order; one that leans on the message before is read with it.
+
+    ``must_call``: where it asks for no tool, the nearest one.
+    """
+    exchanges = (*conversation.earlier[-_REMEMBERED:], conversation.now)
+    intents: list[Intent] = []
+    for last, exchange in zip((None, *exchanges), exchanges, strict=False):
+        declined = refusal_of(exchange.said, conversation.background) is not None
+        intents = [] if declined else _read(_of_oneself(exchange.said, conversation), last, intents, desk)
+    if must_call and not any(intent.kind in desk.tools for intent in intents):
+        said = conversation.now.said
+        return [_best(said, desk, clauses_of(said), among=tuple(desk.tools))]
+    return intents
+
+
+def _of_oneself(said: str, conversation: Conversation) -> str:
+    """``said`` with a customer's id, which is not declined and so is that of this conversation, as "me"."""
+    for one in ids_in_text(said):
+        if one.kind == "customer" and one.text in conversation.background:
+            said = re.sub(rf"(?:\bcustomer\s+)?{re.escape(one.text)}", "me", said, flags=re.IGNORECASE)
+    return said
+
+
+def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
+    """What ``said`` asks for after the exchange ``last``, which asked for ``before``."""
+    clauses = clauses_of(said)
+    certain = [intent for clause in clauses if (intent := _best(clause, desk, [clause])).score >= _CERTAIN]
+    hostile = [intent for intent in certain if intent.kind == "hostile"]
+    if hostile:
+        return hostile
+    tools = [intent for intent in certain if intent.kind in desk.tools]
+    if len(clauses) > 1 and tools:
+        return _merged(_without_asides(tools, desk), said)
+    points_back = [intent.kind for intent in before] if _POINTS_BACK.search(said) else []
+    whole = _best(said, desk, clauses)
+    if whole.score < _CERTAIN and points_back:
+        whole = _best(said, desk, clauses, favoured=points_back)
+    continued = _continued(said, last, before, desk, whole) if last else []
+    if continued:
+        return continued
+    if whole.score < _least_score(whole, desk) or all(map(forbids_a_change, clauses)):
+        return []
+    return [whole, *_rivals(said, desk, clauses, whole)]
+
+
+def _least_score(intent: Intent, desk: Desk) -> float:
+    if intent.kind not in desk.tools:
+        return _LIKELY_TALK
+    return _LIKELY if _IS_ABOUT_A_BANK.search(intent.clause) else _CERTAIN
+
+
+def _best(
+    text: str, desk: Desk, clauses: Sequence[str], among: Sequence[str] = (), favoured: Collection[str] = ()
+) -> Intent:
+    """The likeliest intent of ``text``; tools that change something only where one of ``clauses`` may ask for it.
+
+    Only of ``among``, where that is given; ``favoured`` are those that the conversation was about before.
+    """
+    if undoes(text) and not among:
+        return Intent(UNSUPPORTED, text, 1.0)
+    allowed = _allowed(text, desk, clauses)
+    among = among or tuple(allowed)
+    kinds = {
+        kind: score + (_FAVOUR if kind in favoured else 0) for kind, score in allowed.items() if kind in among
+    } or allowed
+    kind = max(kinds, key=lambda kind: kinds[kind])
+    return Intent(kind, text, kinds[kind])
+
+
+def _allowed(text: str, desk: Desk, clauses: Sequence[str]) -> dict[str, float]:
+    may_change = any(may_ask_for_a_change(clause) for clause in clauses) and not any(map(forbids_a_change, clauses))
+    scores = desk.router.scores(text)
+    return {
+        kind: score
+        for kind, score in scores.items()
+        if may_change or kind not in desk.tools or not desk.tools[kind].changes
+    }
+
+
+def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list[Intent]:
+    """Other tools that the words mean about as much, where the best one changes something."""
+    if best.kind not in desk.tools or not desk.tools[best.kind].changes or best.score >= _CERTAIN:
+        return []
+    near = {kind: score for kind, score in _allowed(text, desk, clauses).items() if best.score - score < _TOO_CLOSE}
+    return [Intent(kind, text, score) for kind, score in near.items() if kind in desk.tools and kind != best.kind]
+
+
+def _without_asides(intents: Sequence[Intent], desk: Desk) -> list[Intent]:
+    """``intents`` without those of mere remarks: "It is my debit card", "I made no such payment" beside "block it"."""
+    demanded = [one for one in intents if desk.tools[one.kind].changes and demands(one.clause)]
+    changes = demanded or [one for one in intents if desk.tools[one.kind].changes]
+    asked = [one for one in intents if one in changes or seeks_information(one.clause)]
+    asked = [one for one in asked if one in changes or not desk.tools[one.kind].changes]
+    return asked or list(intents)
+
+
+def _merged(intents: Sequence[Intent], said: str) -> list[Intent]:
+    """One intent for each tool; the one of several clauses is read in the whole message."""
+    merged: dict[str, Intent] = {}
+    for intent in intents:
+        merged[intent.kind] = replace(intent, clause=said) if intent.kind in merged else intent
+    return list(merged.values())
+
+
+def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, whole: Intent) -> list[Intent]:
+    """The intents ``before``, where what is said now only adds to them: "and last month?", "the debit card"."""
+    if any(map(forbids_a_change, clauses_of(said))):
+        return []
+    tools = [one for one in before if one.kind in desk.tools]
+    if _answers_a_question(said, last.answer, desk, whole):
+        return [replace(one, clause=f"{one.clause} {said}") for one in tools]
+    is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
+    if is_new or not _LEANS.match(said) or len(said.split()) > _SHORT:
+        return []
+    return [
+        replace(one, clause=f"{one.clause} {said}" if desk.takes_words(one.kind) else said)
+        for one in tools
+        if not desk.tools[one.kind].changes
+    ]
+
+
+def _answers_a_question(said: str, asked: str, desk: Desk, whole: Intent) -> bool:
+    """Whether the person's words answer what they were asked for, and are not something new."""
+    is_new = whole.score >= _CERTAIN and (whole.kind not in desk.tools or seeks_information(said))
+    return not is_new and may_answer(said, asked)
+
+
+def is_torn(wanted: Sequence[Intent], desk: Desk) -> bool:
+    """Whether ``wanted`` are readings of the same words, one of which would change something."""
+    return all(one.clause == wanted[0].clause for one in wanted) and any(desk.tools[one.kind].changes for one in wanted)

@@ -1,0 +1,233 @@
+"""The arguments of a tool, found in the words of a conversation by grammar.
+
+A parameter is recognised by its name (cardId, days, reason, ...) or, of a tool that is not known here, by its schema:
+...Id takes an id, an enum one of its words, an integer a number, a required text the message itself. What is not found
+is left out; whoever asked decides what a required parameter without a value means.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from local.models.conversation import Conversation, Exchange
+from local.models.conversation_ids import ids_for, ids_in_text, kind_of_parameter
+from local.models.spans_of_time import days_back
+
+type Json = dict[str, Any]
+
+_LONGEST_SUBJECT = 200  # characters
+_FLAGS = re.IGNORECASE | re.VERBOSE
+# In this order: "My card was stolen and someone is using it" is about a theft, but stolen details are fraud.
+_REASONS = {
+    "details": r"""\b(?:details|data|numbers?|information|pin)\b .* \b(?:stolen|stole|leak\w*|copied)\b
+        | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
+    "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
+        | mugg\w* | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+from\s+me
+        | gestohlen | geklaut | roba\w* )\b""",
+    "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
+        | disappeared | vanished | left | nowhere | verloren | perd\w+
+        | (?:can\s*not|can'?t|couldn'?t|don'?t|unable\s+to)\s+(?:seem\s+to\s+)?find )\b""",
+    "fraud": r"""\b(?: fraud\w* | scam\w* | phish\w* | hack\w* | clon(?:ed|e|ing) | copied | skimm\w* | compromised
+        | unauthori[sz]ed | abus\w* | misus\w* | betrug | fraude | (?:wasn'?t|not)\s+me | not\s+mine | fake | suspicious
+        | (?:did\s*n[o']?t|never|not)\s+(?:make|made|do|did|buy|bought|authori[sz]e\w*) | don'?t\s+recogni[sz]e
+        | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
+          (?:is|has|was|keeps|used|uses|using|bought|shopping) )\b""",
+}
+_FLAGGED = re.compile(
+    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
+    r"|verd\w*chtig\w*|sospechos\w*)\b",
+    re.IGNORECASE,
+)
+_POINTING = re.compile(
+    r"\b(?:it|its|that|this|them|those|these|(?:the|that|this|said|same)\s+(?:one|card|transaction|payment|purchase|charge|booking|debit)"
+    r"|other\s+one|sie|es|la)\b",
+    re.IGNORECASE,
+)
+_THE_OTHER = re.compile(r"\b(?:the\s+)?other\s+(?:one|card)\b", re.IGNORECASE)
+_ENDING = re.compile(
+    r"\b(?:end(?:s|ing)?(?:\s+(?:in|with|on))?|card|last\s+(?:four\s+)?digits(?:\s+are)?|number|no\.?|\#|\*+|x+)\s*:?\s*\#?(\d{2,8})\b",
+    _FLAGS,
+)
+_LEAD_IN = re.compile(
+    r"""^\W*(?:(?:hi|hello|hey|please|so|and|ok|well|now|i\s+(?:want|wish|need)\s+(?:you\s+)?to|i\s*(?:'d|would)\s+like\s+(?:you\s+)?to
+    |can\s+you|could\s+you|would\s+you|can\s+i|could\s+i|let's|let\s+us|just)\b[\s,]*)*
+    (?:(?:open|raise|file|start|create|make|lodge|log|submit)\s+(?:me\s+)?(?:an?|the|another|new)?\s*(?:new\s+)?
+       (?:case|ticket|complaint|dispute|claim|investigation|report)\b[\s,:-]*
+       (?:(?:for|with)\s+(?:an?\s+|the\s+|your\s+)?(?:analyst|team|human|person|colleague)\b[\s,:-]*)?
+       (?:(?:about|because(?:\s+of)?|for|on|regarding|concerning|as|that\s+says|saying|over|out\s+of|of|to\s+say)\b[\s,:-]*)?
+    )?(?:(?:the\s+)?subject\s*(?:is|:)\s*)?""",
+    _FLAGS,
+)
+_EMPTY = r"(?:an?|the|it|this|that|please|now|for|me|case|about|to|then|do|so|of|out|analyst|human|\W)*"
+_EMPTY_SUBJECT = re.compile(_EMPTY, re.IGNORECASE)
+_THIN_SUBJECT = re.compile(rf"{_EMPTY}(?:escalate|complain|dispute|report|investigate|contest)?{_EMPTY}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What arguments are looked for in: the ``clause`` that asks for the tool, then the conversation around it."""
+
+    clause: str
+    conversation: Conversation
+    today: date
+
+
+def fill(schema: Mapping[str, Any], words: Words) -> Json:
+    """The arguments for a tool with the JSON Schema ``schema`` that ``words`` give; those not found are left out."""
+    found = {}
+    for name, parameter in (schema.get("properties") or {}).items():
+        value = _value(name, parameter, name in (schema.get("required") or ()), words)
+        if value is not None and value in (parameter.get("enum") or (value,)):
+            found[name] = value
+    return found
+
+
+def reason_of(text: str) -> str | None:
+    """Why a card is to be blocked, as ``text`` tells it: lost, stolen or fraud."""
+    found = next((reason for reason, pattern in _REASONS.items() if re.search(pattern, text, _FLAGS)), None)
+    return "fraud" if found == "details" else found
+
+
+def cards_known(conversation: Conversation) -> list[Json]:
+    """The records of cards that the newest look-up in the conversation has, each with its cardId."""
+    for exchange in (conversation.now, *reversed(conversation.earlier)):
+        records = [record for outcome in exchange.outcomes for record in outcome.records("cardId")]
+        cards = {str(record["cardId"]): record for record in records if "status" in record or "label" in record}
+        if cards:
+            return list(cards.values())
+    return []
+
+
+def _value(name: str, parameter: Mapping[str, Any], required: bool, words: Words) -> Any:
+    if kind_of_parameter(name):
+        return card_id(words, name) if kind_of_parameter(name) == "card" else _mentioned_id(name, words)
+    known: dict[str, Callable[[], Any]] = {
+        "days": lambda: _within(days_back(words.clause, words.today), parameter),
+        "onlyFlagged": lambda: _flag(_FLAGGED.search(words.clause) is not None, parameter),
+        "reason": lambda: _reason(parameter, words),
+        "subject": lambda: _subject(words),
+        "question": lambda: " ".join(words.clause.split()),
+    }
+    return known[name]() if name in known else _by_schema(parameter, required, words)
+
+
+def _by_schema(parameter: Mapping[str, Any], required: bool, words: Words) -> Any:
+    choices = parameter.get("enum") or ()
+    if choices:
+        return next(
+            (choice for choice in choices if re.search(rf"\b{re.escape(str(choice))}\b", words.clause, re.I)), None
+        )
+    if parameter.get("type") in ("integer", "number"):
+        number = re.search(r"(?<![\w-])\d+(?![\w-])", words.clause)
+        return int(number[0]) if number else None
+    return words.clause if required and parameter.get("type") == "string" else None
+
+
+# --- Ids
+
+
+def card_id(words: Words, name: str = "cardId") -> str | None:
+    """The card that is meant: named, told by its digits or label, pointed at, or the only one there is."""
+    said = words.conversation.now.said
+    named = ids_for(name, ids_in_text(words.clause)) or ids_for(name, ids_in_text(said))
+    if named:
+        return named[0]
+    cards = cards_known(words.conversation)
+    if _THE_OTHER.search(said) and words.conversation.earlier:
+        mentioned = ids_for(name, words.conversation.earlier[-1].ids())
+        others = [card for card in cards if card["cardId"] not in mentioned]
+        return str(others[0]["cardId"]) if len(others) == 1 else None
+    described = _described(said, cards)
+    if described:
+        return str(described[0]["cardId"]) if len(described) == 1 else None
+    pointed = _pointed_at(name, words)
+    if pointed:
+        return pointed
+    active = [card for card in cards if card.get("status") != "blocked"]
+    return str(active[0]["cardId"]) if len(active) == 1 and words.conversation.now.outcomes else None
+
+
+def _described(said: str, cards: list[Json]) -> list[Json]:
+    """The cards whose last digits or whose label ``said`` tells."""
+    digits = _ENDING.findall(said)
+    by_digits = [card for card in cards for ending in digits if _ends_with(card, ending)]
+    if by_digits:
+        return by_digits
+    words = {word.lower() for word in re.findall(r"[^\W\d_]{3,}", said)}
+    labels = [{word.lower() for word in re.findall(r"[^\W\d_]{3,}", str(card.get("label", "")))} for card in cards]
+    shared = set.intersection(*labels) if labels else set()
+    hits = [len(words & (label - shared)) for label in labels]
+    best = max(hits, default=0)
+    return [card for card, hit in zip(cards, hits, strict=True) if best and hit == best]
+
+
+def _ends_with(card: Mapping[str, Any], ending: str) -> bool:
+    digits = re.sub(r"\D", "", str(card["cardId"]))
+    return digits.endswith(ending) or re.search(rf"{ending}\b", str(card.get("label", ""))) is not None
+
+
+def _mentioned_id(name: str, words: Words) -> str | None:
+    named = ids_for(name, ids_in_text(words.clause)) or ids_for(name, ids_in_text(words.conversation.now.said))
+    return named[0] if named else _pointed_at(name, words)
+
+
+def _pointed_at(name: str, words: Words) -> str | None:
+    """What "it" is: the one id of the newest earlier exchange that has any of the kind; of several, none."""
+    if not _POINTING.search(words.conversation.now.said):
+        return None
+    for exchange in reversed(words.conversation.earlier):
+        ids = _ids_of(exchange, name)
+        if ids:
+            return ids[0] if len(ids) == 1 else None
+    summarised = ids_for(name, ids_in_text(words.conversation.background))
+    return summarised[-1] if summarised else None
+
+
+def _ids_of(exchange: Exchange, name: str) -> list[str]:
+    kind = kind_of_parameter(name)
+    return [
+        text
+        for text in ids_for(name, exchange.ids())
+        if any(one.kind == kind for one in exchange.ids() if one.text == text)
+    ]
+
+
+# --- Words
+
+
+def _within(days: int | None, parameter: Mapping[str, Any]) -> int | None:
+    if days is None:
+        return None
+    least, most = int(parameter.get("minimum", 1)), int(parameter.get("maximum", days))
+    return max(least, min(days, most))
+
+
+def _flag(is_so: bool, parameter: Mapping[str, Any]) -> Any:
+    if not is_so:
+        return None
+    return True if parameter.get("type") == "boolean" else "true"
+
+
+def _reason(parameter: Mapping[str, Any], words: Words) -> str | None:
+    before = words.conversation.earlier[-1:]
+    said = [words.clause, words.conversation.now.said, *(exchange.said for exchange in before)]
+    reason = next((reason for reason in map(reason_of, said) if reason), None)
+    return reason or ("other" if "other" in (parameter.get("enum") or ("other",)) else None)
+
+
+def _subject(words: Words) -> str | None:
+    """What the case is about, in the person's words; without any, in those of what they said before."""
+    said = words.conversation.now.said
+    before = [exchange.said for exchange in words.conversation.earlier[-1:]]
+    subjects = [" ".join(_LEAD_IN.sub("", text, count=1).split()) for text in (said, *before)]
+    told = [subject for subject in subjects if not _THIN_SUBJECT.fullmatch(subject)]
+    told += [subject for subject in subjects if not _EMPTY_SUBJECT.fullmatch(subject)]
+    return _shortened(told[0][0].upper() + told[0][1:]) if told else None
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_SUBJECT:
+        return text
+    return text[: _LONGEST_SUBJECT - 1].rsplit(" ", 1)[0] + "\u2026"
