@@ -48,8 +48,8 @@ from case_tools import open_case
 from customer_documents import CustomerDocuments
 from document_tools import Search, search_documents
 from index_search import IndexSearch
-from kept_event import Occasion
 from knowledge_base_search import KnowledgeBaseSearch
+from occasions import Occasion
 from tool_answers import ToolAnswer, failed, refused
 from tool_arguments import ArgumentRefusedError, read_arguments
 from tool_session import MalformedSessionError, Session, read_session

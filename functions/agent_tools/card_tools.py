@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from backbone import contracts
 from backbone.actions import OPEN
 from backbone.errors import Retryable
-from kept_event import Bus, Occasion, as_text, build_event, publish_kept
+from backbone.outbox import Bus, as_text, publish_kept
+from occasions import Occasion, build_event
 from tool_answers import ToolAnswer, counted, done, moment, money, proposed, refused, sentence
 from tool_session import AGENT, Session
 
@@ -192,7 +193,7 @@ def block_card(
 
 def _blocked(card: Card, change_id: str, session: Session, cards: Cards, bus: Bus) -> ToolAnswer:
     """The answer about a card that is blocked, whose event is published now if it was not yet."""
-    publish_kept(card.event_to_publish, bus, lambda: cards.note_published(card))
+    publish_kept(card.event_to_publish, bus, lambda _: cards.note_published(card))
     more = (
         "No payment with it goes through any more."
         if card.change_id == change_id
@@ -255,7 +256,7 @@ def _action(action_id: str, card: Card, reason: str, spend: Spend, occasion: Occ
 
 def _propose(action: Action, card: Card, session: Session, actions: Actions, bus: Bus) -> ToolAnswer:
     """The answer about a proposed action, whose event is published now if it was not yet."""
-    publish_kept(action.event_to_publish, bus, lambda: actions.note_published(action))
+    publish_kept(action.event_to_publish, bus, lambda _: actions.note_published(action))
     because = f", because {action.spent} was spent with it in the last {SPEND_DAYS} days"
     if action.proposed_by == AGENT:
         because = ", because no agent blocks a card by itself"

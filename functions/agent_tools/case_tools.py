@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backbone import contracts
-from kept_event import Bus, Occasion, as_text, build_event, publish_kept
+from backbone.outbox import Bus, as_text, publish_kept
+from occasions import Occasion, build_event
 from tool_answers import ToolAnswer, done
 from tool_session import AGENT
 from transaction_tools import Transactions, no_such_transaction, own_transaction
@@ -56,7 +57,7 @@ def open_case(
     if transaction_id is not None and own_transaction(transaction_id, session, transactions) is None:
         return no_such_transaction(transaction_id, session)
     case = cases.add(_case(occasion, subject, transaction_id))
-    publish_kept(case.event_to_publish, bus, lambda: cases.note_published(case))
+    publish_kept(case.event_to_publish, bus, lambda _: cases.note_published(case))
     about = f" about transaction {case.transaction_id}" if case.transaction_id else ""
     facts = [
         f'Case {case.case_id}{about} is open: "{case.subject}".',
