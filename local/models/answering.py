@@ -10,7 +10,7 @@ from local.models import converse, openai_client
 from local.models.converse import Question
 from local.models.light_process import LightProcess
 from local.models.llm_process import LlmProcess
-from local.models.profile import LIGHT, Profile
+from local.models.profile import LIGHT, LOCAL_LLM, Profile
 from local.models.shared_answers import SharedAnswers
 from local.models.weights import QWEN_CODER
 
@@ -76,7 +76,17 @@ class Models:
                 process.stop()
 
     def _question(self, body: Mapping[str, Any]) -> Question:
-        return converse.translate(body, self.profile.model_name, calls_tools=self.profile.name == LIGHT)
+        question = converse.translate(body, self.profile.model_name, calls_tools=self.profile.name == LIGHT)
+        return self._advised(question, body) if question.choice and self.profile.name == LOCAL_LLM else question
+
+    def _advised(self, question: Question, body: Mapping[str, Any]) -> Question:
+        """``question`` held to what the light server would do: a model this small chooses tools worse than a router."""
+        request = converse.translate(body, "", calls_tools=True).request
+        if request["tool_choice"] == "required":
+            return question
+        request.pop("max_tokens", None)  # what the answer may cost, not the advice
+        advice = openai_client.ask(self.light.address(), _CHAT, request, self.profile.answer_seconds)
+        return converse.advised(question, advice)
 
     def _complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         def ask() -> dict[str, Any]:

@@ -3,8 +3,9 @@
 Small language models make ids up ("CARD-1234"), the more so where a grammar makes them write one. So a parameter named
 ...Id takes only what the person wrote, a tool returned, or an earlier answer showed; in every profile.
 
-An id is a word with a digit and a separator ("CARD-000042", "TX-SAMPLE-4") or a UUID. What kind it is, its first part
-says; ids of JSON say it by their key. One of unknown kind could be anything's.
+An id is a word with a digit and a separator ("CARD-000042", "TX-SAMPLE-4"), one in capitals whose first part names what
+it is of ("CARD-SHARED"), or a UUID. What kind it is, its first part says; ids of JSON say it by their key. One of
+unknown kind could be anything's.
 """
 
 import re
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_ID = re.compile(rf"(?<![\w-])(?:{_UUID}|[A-Za-z]{{1,12}}[-_:](?=[\w:.-]*\d)\w+(?:[-_:.]\w+)*)(?![\w-])")
 _KINDS = {
     "card": "card",
     "tx": "transaction",
@@ -29,6 +29,9 @@ _KINDS = {
     "term": "terminal",
     "terminal": "terminal",
 }
+_WITH_DIGIT = r"[A-Za-z]{1,12}[-_:](?=[\w:.-]*\d)\w+(?:[-_:.]\w+)*"
+_IN_CAPITALS = rf"(?:{'|'.join(_KINDS).upper()})(?:[-_:][A-Z]+)+"
+_ID = re.compile(rf"(?<![\w-])(?:{_UUID}|{_WITH_DIGIT}|{_IN_CAPITALS})(?![\w-])")
 _NOUNS = {"action": "action", "booking": "transaction", "person": "person"} | _KINDS
 _NOUN_BEFORE = re.compile(r"(\w+)\W{1,2}$")
 _PARAMETER = re.compile(r"(?P<kind>[A-Za-z]+?)(?:_?[Ii]d|ID)s?")

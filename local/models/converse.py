@@ -10,7 +10,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local.models.converse_messages import UntranslatableError, read_messages, text_of
@@ -31,9 +31,10 @@ from local.models.converse_tools import (
     written_message,
     written_request,
 )
+from local.models.converse_tools import advised as narrowed_by
 from local.models.openai_client import BrokenError
 
-__all__ = ["Question", "UntranslatableError", "answer", "stream", "translate"]
+__all__ = ["Question", "UntranslatableError", "advised", "answer", "stream", "translate"]
 
 _UNTRANSLATED = ("guardrailConfig", "additionalModelRequestFields", "promptVariables", "outputConfig")
 _SETTINGS = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop"}
@@ -60,6 +61,12 @@ class Question:
         if self.calls:
             return NativeCalls()
         return WrittenChoice(self.choice) if self.choice else SingleAnswer(self.tool)
+
+
+def advised(question: Question, completion: Mapping[str, Any]) -> Question:
+    """``question`` with its choice narrowed to what the light server's ``completion`` does about the same words."""
+    message = {"kind": "calls", "tool_calls": [], **completion["choices"][0]["message"]}
+    return replace(question, request=narrowed_by(question.request, message))
 
 
 def translate(converse: Mapping[str, Any], model_name: str, *, calls_tools: bool = False) -> Question:

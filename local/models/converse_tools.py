@@ -6,9 +6,11 @@ Two ways to say it in the OpenAI protocol:
   answer", since small models answer the protocol's ``tools`` with prose (0 of 26 for Qwen2.5-Coder behind llama.cpp);
 - for the light server, which is ours, as ``tools``.
 
-A schema alone makes a weak model more willing to act. So the schema leaves only what the conversation could mean: an ...Id takes one of the ids that occur in it, and a tool that needs one where none occurs is left out; a tool
-that changes something is left out where the person asks about a state or forbids it, and every tool where they work on
-the model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``).
+A schema alone makes a weak model more willing to act. So the schema leaves only what the conversation could mean: an
+...Id takes one of the ids that occur in it, and a tool that needs one where none occurs is left out; a tool that
+changes something is left out where the person asks about a state or forbids it, and every tool where they work on the
+model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``). A small model may be held to
+the light server's advice besides: ``advised``.
 """
 
 import json
@@ -18,7 +20,7 @@ from typing import Any
 
 from local.models.conversation_ids import FoundId, ids_for, ids_in_json, ids_in_text, kind_of_parameter
 from local.models.converse_messages import Said, ToolResult, UntranslatableError
-from local.models.declined_requests import is_about_others, overrides_the_rules
+from local.models.declined_requests import why_declined
 from local.models.offered_tools import OfferedTool
 from local.models.speech_acts import clauses_of, forbids_a_change, may_ask_for_a_change
 
@@ -142,6 +144,47 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     }
 
 
+def advised(request: Mapping[str, Any], advice: Mapping[str, Any]) -> Json:
+    """``request``, whose choice is narrowed to what the light server's message ``advice`` does about the same words.
+
+    Where it calls tools, one of them with the arguments that it found; words to search for or to write down are the
+    model's. Where it asks for something or declines, just that is said; where it talks or tells results, the model
+    does. What it did not understand is the model's choice.
+    """
+    schema = request["response_format"]["json_schema"]
+    offered = schema["schema"].get("anyOf") or [schema["schema"]]
+    called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in advice["tool_calls"]}
+    calls = [
+        _held_to(one, called[name])
+        for one in offered
+        if "tool" in one["properties"] and (name := one["properties"]["tool"]["enum"][0]) in called
+    ]
+    if advice["kind"] == "unclear" or (called and not calls):
+        return dict(request)
+    answer: Json = {"type": "string"}
+    if advice["kind"] in ("asked", "declined"):
+        answer["enum"] = [advice["content"]]
+    left = calls or [{**_ANSWER_SCHEMA, "properties": {"answer": answer}}]
+    narrowed = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
+    return {**request, "response_format": {**request["response_format"], "json_schema": narrowed}}
+
+
+def _held_to(call: Json, arguments: Json) -> Json:
+    """The schema ``call`` of a tool's use, which takes just ``arguments``; a text of its own is left to the model."""
+    schema = call["properties"]["arguments"]
+    properties = {
+        name: one if _is_free_text(name, one) else one | {"enum": [arguments[name]]}
+        for name, one in schema["properties"].items()
+        if name in arguments
+    }
+    held = {**schema, "properties": properties, "required": list(properties)}
+    return {**call, "properties": {**call["properties"], "arguments": held}}
+
+
+def _is_free_text(name: str, parameter: Mapping[str, Any]) -> bool:
+    return parameter.get("type") == "string" and not parameter.get("enum") and kind_of_parameter(name) is None
+
+
 def written_message(said: Said) -> Json:
     """A message as a model reads it that writes its choices in JSON, one object a line."""
     if said.role == "user":
@@ -188,7 +231,8 @@ def _dumped(document: Json) -> str:
 
 def _meant(choice: ToolChoice, conversation: Sequence[Said], instructions: str) -> list[Tool]:
     found = list(_ids(conversation, instructions))
-    tools = choice.tools if choice.must_use else _allowed(choice.tools, _words_of_the_person(conversation))
+    words = _words_of_the_person(conversation)
+    tools = choice.tools if choice.must_use else _allowed(choice.tools, words, instructions)
     return [guarded for tool in tools if (guarded := _with_known_ids(tool, found))]
 
 
@@ -197,8 +241,8 @@ def _words_of_the_person(conversation: Sequence[Said]) -> str:
     return next((said.texts[-1] for said in reversed(conversation) if said.role == "user" and said.texts), "")
 
 
-def _allowed(tools: Sequence[Tool], words: str) -> Sequence[Tool]:
-    if overrides_the_rules(words) or is_about_others(words):
+def _allowed(tools: Sequence[Tool], words: str, instructions: str) -> Sequence[Tool]:
+    if why_declined(words, instructions):
         return ()
     clauses = clauses_of(words)
     if any(map(may_ask_for_a_change, clauses)) and not all(map(forbids_a_change, clauses)):

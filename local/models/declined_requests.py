@@ -7,6 +7,8 @@ English only, and wordings that are not foreseen get through to where the protec
 
 import re
 
+from local.models.conversation_ids import ids_in_text
+
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _LONGEST_PIECE = 500  # characters
 
@@ -80,6 +82,19 @@ _OF_OTHERS = re.compile(
     """,
     _FLAGS,
 )
+
+
+def why_declined(said: str, background: str) -> str | None:
+    """Why the words ``said`` are not followed, in a sentence; None where they may be.
+
+    A customer's id may be named where it stands in ``background``: what the application itself told.
+    """
+    if overrides_the_rules(said):
+        return "I keep to my rules: what changes something is confirmed first, and nobody's word in a chat alters that."
+    customers = [one.text for one in ids_in_text(said) if one.kind == "customer"]
+    if is_about_others(said) or any(customer not in background for customer in customers):
+        return "I cannot do that: I speak only about the affairs of the customer whose conversation this is."
+    return None
 
 
 def overrides_the_rules(text: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from local.models.asked_questions import may_answer
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_in_text
-from local.models.declined_requests import is_about_others, overrides_the_rules
+from local.models.declined_requests import why_declined
 from local.models.light_desk import Desk
 from local.models.speech_acts import (
     clauses_of,
@@ -29,8 +29,8 @@ _LIKELY_TALK = 0.35  # ... and from which it is a kind of talk that needs none
 # Without a word of these a message must be certain to reach a tool: "Who won in 2014?" is a little like all questions.
 _IS_ABOUT_A_BANK = re.compile(
     r"\b(?:card|pay|paid|transaction|purchase|charge|spen|booking|bought|debit|credit|money|euro|refund|fee|contract"
-    r"|agreement|document|terms|polic|clause|lease|loan|insur|case|complain|disput|escalat|block|freez|lock|flag|alert"
-    r"|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
+    r"|agreement|document|notes?\b|terms|polic|clause|lease|loan|insur|case|complain|disput|escalat|block|freez|lock"
+    r"|flag|alert|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
     re.IGNORECASE,
 )
 _FAVOUR = 0.1
@@ -54,19 +54,6 @@ class Intent:
     score: float
 
 
-def refusal_of(said: str, background: str) -> str | None:
-    """Why the words ``said`` are not followed, in a sentence; None where they may be.
-
-    A customer's id may be named where it stands in ``background``: what the application itself told.
-    """
-    if overrides_the_rules(said):
-        return "I keep to my rules: what changes something is confirmed first, and nobody's word in a chat alters that."
-    customers = [one.text for one in ids_in_text(said) if one.kind == "customer"]
-    if is_about_others(said) or any(customer not in background for customer in customers):
-        return "I cannot do that: I speak only about the affairs of the customer whose conversation this is."
-    return None
-
-
 def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> list[Intent]:
     """What the person's last message asks for, in its order; one that leans on the message before is read with it.
 
@@ -75,7 +62,7 @@ def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = Fals
     exchanges = (*conversation.earlier[-_REMEMBERED:], conversation.now)
     intents: list[Intent] = []
     for last, exchange in zip((None, *exchanges), exchanges, strict=False):
-        declined = refusal_of(exchange.said, conversation.background) is not None
+        declined = why_declined(exchange.said, conversation.background) is not None
         intents = [] if declined else _read(_of_oneself(exchange.said, conversation), last, intents, desk)
     if must_call and not any(intent.kind in desk.tools for intent in intents):
         said = conversation.now.said

@@ -10,7 +10,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from local.models.asked_questions import (
     ONE_MORE_THING,
@@ -22,8 +22,9 @@ from local.models.asked_questions import (
 )
 from local.models.composed_answers import compose
 from local.models.conversation import Conversation, Outcome
+from local.models.declined_requests import why_declined
 from local.models.embeddings import normalised
-from local.models.intents import Intent, intents_of, is_torn, refusal_of
+from local.models.intents import Intent, intents_of, is_torn
 from local.models.light_desk import Desk
 from local.models.slot_filling import Words, cards_known, fill
 from local.models.speech_acts import clauses_of, forbids_a_change
@@ -47,25 +48,27 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What to do next: tools to call, or, without any, a text to say."""
+    """What to do next: tools to call, or, without any, a text to say, which is of the ``kind`` that it says."""
 
+    kind: Literal["calls", "declined", "told", "asked", "talk", "unclear"]
     calls: tuple[Call, ...] = ()
     text: str = ""
 
 
 def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> Move:
     """What to do next in ``conversation``. ``must_call``: a tool is chosen where the words leave any choice."""
-    refusal = refusal_of(conversation.now.said, conversation.background)
+    refusal = why_declined(conversation.now.said, conversation.background)
     if refusal:
-        return Move(text=f"{refusal} I can {desk.abilities()}.")
+        return Move("declined", text=f"{refusal} I can {desk.abilities()}.")
     intents = intents_of(conversation, desk, must_call=must_call)
     wanted = [intent for intent in intents if intent.kind in desk.tools]
     if not wanted:
         if conversation.now.outcomes:
-            return Move(text=_composed(conversation, desk))
-        return Move(text=_talk(conversation, intents, desk))
+            return Move("told", text=_composed(conversation, desk))
+        is_clear = intents or any(map(forbids_a_change, clauses_of(conversation.now.said)))
+        return Move("talk" if is_clear else "unclear", text=_talk(conversation, intents, desk))
     if len(wanted) > 1 and is_torn(wanted, desk) and not conversation.now.outcomes:
-        return Move(text=_which_of(wanted, desk))
+        return Move("unclear", text=_which_of(wanted, desk))
     return _move_for(conversation, wanted[:_MOST_CALLS], desk)
 
 
@@ -93,10 +96,10 @@ def _move_for(conversation: Conversation, wanted: Sequence[Intent], desk: Desk) 
         if name == "cardId" and list_cards and list_cards not in done | {call.tool for call in calls}:
             calls.append(Call(list_cards, {}))
     if calls:
-        return Move(tuple(calls))
+        return Move("calls", tuple(calls))
     told = _composed(conversation, desk, wanted) if conversation.now.outcomes else ""
     asked = _asked_for(*missing[0], conversation, desk) if missing else ""
-    return Move(text=f"{told} {asked}".strip())
+    return Move("asked" if asked else "told", text=f"{told} {asked}".strip())
 
 
 def _every_card(intent: Intent, conversation: Conversation, desk: Desk) -> list[str]:

@@ -69,7 +69,9 @@ def _chat(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
         raise RefusedError(400, f"The light profile cannot fill any tool from this conversation: {move.text}")
     asked = json.dumps([request["messages"], request["tools"]], ensure_ascii=False)
     if not move.calls:
-        return _completion(CHAT, move.text, asked, request, model)
+        completion = _completion(CHAT, move.text, asked, request, model)
+        completion["choices"][0]["message"]["kind"] = move.kind  # ours: local.models.converse_tools.advised reads it
+        return completion
     calls = [
         {
             "id": f"call_{uuid4().hex}",

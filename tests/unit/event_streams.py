@@ -62,7 +62,7 @@ class StreamingService:
             said["x-amzn-errortype"] = answer.code
             refusal = json.dumps({"message": answer.message}).encode()
             return AWSResponse(request.url, answer.status, said, _Raw([refusal]))
-        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw([_frame(event) for event in answer]))
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw([encoded_event(event) for event in answer]))
 
 
 def streaming_service(service: str, operation: str, *answers: Answer) -> StreamingService:
@@ -87,7 +87,8 @@ class _Raw:
         """Nothing is open."""
 
 
-def _frame(event: Mapping[str, Any] | Broken) -> bytes:
+def encoded_event(event: Mapping[str, Any] | Broken) -> bytes:
+    """The event, or the exception, as a frame of a stream."""
     if isinstance(event, Broken):
         headers = {":message-type": "exception", ":exception-type": event.name}
         return _encoded(headers, json.dumps({"message": event.message}).encode())
