@@ -31,14 +31,16 @@ def _text(profile: Profile) -> tuple[dict[str, str], str]:
     """What answers text, as fields and as a sentence."""
     if profile.name == LIGHT:
         return (
-            {"model": "none: extractive summaries, made of the document's own sentences"},
-            "Profile light: no language model; summaries are extracted sentences.",
+            {"model": "none: the document's own sentences, tools chosen by a router, answers made of what tools say"},
+            "Profile light: no language model; summaries are extracted sentences, a router chooses the chat's tools.",
         )
     if profile.name == LOCAL_LLM:
         runtime = f"{RUNTIME} {version(RUNTIME)}"
+        sentence = f"Profile local-llm: {profile.model_name}, a small language model, on this machine by {runtime}; "
+        sentence += "the chat's tools are chosen by the router of profile light where it understands the words."
         return (
             {"model": profile.model_name, "runtime": runtime, "weights": str(profile.weights_file)},
-            f"Profile local-llm: {profile.model_name}, a small language model, on this machine by {runtime}.",
+            sentence,
         )
     return (
         {"model": profile.model_name, "address": profile.server_url},
