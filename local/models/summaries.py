@@ -92,7 +92,8 @@ def _told(chosen: Sequence[Sentence]) -> Summary:
 def _sentences(text: str) -> list[Sentence]:
     found: list[Sentence] = []
     for passage, escaped in _PASSAGE.findall(text):
-        parts = split_sentences(html.unescape(escaped))
+        # A passage's line ends are its document's: headings and rows of tables stand alone.
+        parts = [part for line in html.unescape(escaped).splitlines() for part in split_sentences(line)]
         found += [Sentence(part, passage, len(found) + place, place == 0) for place, part in enumerate(parts)]
     return found
 
