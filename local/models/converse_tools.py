@@ -217,8 +217,26 @@ def _described(tool: Tool) -> str:
 
 
 def _response(result: ToolResult) -> str:
-    told = {"name": result.name, "status": "error" if result.failed else "success", "content": result.content}
+    told = {
+        "name": result.name,
+        "status": "error" if result.failed else "success",
+        "content": _in_short(result.content),
+    }
     return f"<tool_response>\n{_dumped(told)}\n</tool_response>"
+
+
+def _in_short(content: str) -> Any:
+    """State and facts of a tool's answer that has them; any other answer as it is.
+
+    Its data tell programs the same in three times the length, and a processor reads a few dozen tokens a second.
+    """
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return content
+    if not isinstance(document, dict) or not document.get("state") or not document.get("facts"):
+        return content
+    return {"state": document["state"], "facts": document["facts"]}
 
 
 def _dumped(document: Json) -> str:

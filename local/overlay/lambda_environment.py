@@ -124,11 +124,15 @@ class ExecutionEnvironment:
         self._resources = contextlib.ExitStack()
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
 
-    def invoke(self, invocation: Invocation) -> Outcome:
-        """Hands ``invocation`` to the process, starting one where there is none. No failing function raises here."""
+    def invoke(self, invocation: Invocation, on_ready: Callable[[], None] = lambda: None) -> Outcome:
+        """Hands ``invocation`` to the process, starting one where there is none. No failing function raises here.
+
+        ``on_ready`` is called when the process waits for the invocation, which it may never do.
+        """
         run = _Run(invocation)
         try:
             self._make_ready(run)
+            on_ready()
             return self._hand_over(run)
         except _InitError as failure:
             document = failure.document | {"requestId": invocation.request_id}

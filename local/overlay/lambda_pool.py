@@ -4,6 +4,9 @@ AWS starts as many execution environments as there are concurrent invocations; o
 are at work. An invocation takes, in this order: an idle environment of its function; a new one while there is room; the
 place of another function's idle one, which is ended; else it queues.
 
+A start takes a processor for most of a second. So at most ``starts`` are under way: a burst of calls of one function
+waits for the first of its environments instead of for eight that share two processors, and finds that few will do.
+
 The queue is first come, first served, with one exception: a freed environment goes to the first in the queue *for its
 function*, as long as the head of the queue has waited less than ``_HEAD_PATIENCE_SECONDS``. Without that, two busy
 functions would take turns in ending each other's warm environments.
@@ -16,6 +19,7 @@ Lambda's door as TooManyRequestsException (429). The SDK in the waiting handler 
 its environment is free again.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -45,17 +49,20 @@ class _Ticket:
 class EnvironmentPool:
     """At most ``limit`` environments at work, and ``limit + reserve`` in all; each serves one invocation at a time.
 
-    Safe for any number of threads.
+    Whoever leased one says when it ``is_ready``. Safe for any number of threads.
     """
 
-    def __init__(self, limit: int, patience: float, reserve: int = 0) -> None:
+    def __init__(self, limit: int, patience: float, reserve: int = 0, starts: float = math.inf) -> None:
         self.limit = limit
         self.reserve = reserve
+        self.starts = starts
         self.patience = patience
         self._lock = threading.Lock()
         self._count = 0
         self._at_work = 0  # leased, and not to an awaited invocation
         self._awaited: set[ExecutionEnvironment] = set()  # leased to one
+        self._starts_under_way = 0
+        self._starting: set[ExecutionEnvironment] = set()
         self._idle: list[ExecutionEnvironment] = []  # the longest idle first
         self._queue: deque[_Ticket] = deque()
         self._generation = 0
@@ -86,9 +93,16 @@ class EnvironmentPool:
                 self._awaited.add(environment)
         return environment
 
+    def is_ready(self, environment: ExecutionEnvironment) -> None:
+        """A leased environment has started, or had before."""
+        with self._lock:
+            ended = self._grant() if self._has_started(environment) else []
+        _end_all(ended)
+
     def release(self, environment: ExecutionEnvironment) -> None:
         """Gives an environment back; it serves the next invocation of its function, or makes room."""
         with self._lock:
+            self._has_started(environment)
             if environment in self._awaited:
                 self._awaited.remove(environment)
             else:
@@ -122,13 +136,23 @@ class EnvironmentPool:
         except BaseException:
             with self._lock:
                 self._count -= 1
+                self._starts_under_way -= 1
                 self._at_work -= not awaited
                 ended = self._grant()
             _end_all(ended)
             raise
         with self._lock:
             self._generation_of[environment] = self._generation
+            self._starting.add(environment)
         return environment
+
+    def _has_started(self, environment: ExecutionEnvironment) -> bool:
+        """Whether a start was under way that is over now."""
+        if environment not in self._starting:
+            return False
+        self._starting.remove(environment)
+        self._starts_under_way -= 1
+        return True
 
     def _grant(self) -> list[ExecutionEnvironment]:
         """Serves the queue as far as it goes; returns environments that gave up their place, for the caller to end."""
@@ -138,24 +162,32 @@ class EnvironmentPool:
             own = self._idle_of(head)
             if own is not None:
                 self._serve(head, own)
+            elif self._starts_under_way >= self.starts:
+                if not self._serve_a_warm_one():
+                    break
             elif self._count < self.limit + self.reserve:
-                self._count += 1
-                self._serve(head, None)
+                self._start_for(head)
             elif self._idle and not self._serve_another_than(head):
                 ended.append(self._forget(self._idle[0]))
-                self._count += 1
-                self._serve(head, None)
+                self._start_for(head)
             elif not self._idle:
                 break
         return ended
+
+    def _start_for(self, ticket: _Ticket) -> None:
+        self._count += 1
+        self._starts_under_way += 1
+        self._serve(ticket, None)
 
     def _may_work(self, ticket: _Ticket) -> bool:
         return ticket.awaited or self._at_work < self.limit
 
     def _serve_another_than(self, head: _Ticket) -> bool:
         """Lets someone behind ``head`` have a warm environment of their own, unless ``head`` has waited long enough."""
-        if time.monotonic() - head.since > _HEAD_PATIENCE_SECONDS:
-            return False
+        return time.monotonic() - head.since <= _HEAD_PATIENCE_SECONDS and self._serve_a_warm_one()
+
+    def _serve_a_warm_one(self) -> bool:
+        """Serves the first in the queue whose function has an idle environment; False where nobody's has."""
         for ticket in self._queue:
             own = self._idle_of(ticket)
             if own is not None and self._may_work(ticket):

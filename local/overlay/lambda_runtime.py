@@ -115,9 +115,10 @@ class PythonRuntime:
         shutil.rmtree(home / "environments", ignore_errors=True)  # of an engine that was killed
         self._environments = home / "environments"
         self._packages = PackageStore(home / "packages")
-        processes = int(os.environ.get("LOCAL_LAMBDA_PROCESSES", "") or 2 * (os.cpu_count() or 1) + 4)
+        processors = os.cpu_count() or 1
+        processes = int(os.environ.get("LOCAL_LAMBDA_PROCESSES", "") or 2 * processors + 4)
         patience = float(os.environ.get("LOCAL_LAMBDA_QUEUE_SECONDS", "") or 20)
-        self.pool = EnvironmentPool(processes, patience, reserve=processes // 2)
+        self.pool = EnvironmentPool(processes, patience, reserve=processes // 2, starts=processors)
 
     def invoke(self, function: Record, config: Record, event: Any, request_id: str) -> Record:
         """Runs ``event`` and writes its log. The answer is the engine's: ``body`` (the handler's value, or the error's
@@ -135,7 +136,8 @@ class PythonRuntime:
         except InvalidPackageError as invalid:
             return _failed({"errorType": "InvalidZipFileException", "errorMessage": str(invalid)}, "", request_id)
         try:
-            outcome = environment.invoke(_invocation(config, event, request_id))
+            invocation = _invocation(config, event, request_id)
+            outcome = environment.invoke(invocation, lambda: self.pool.is_ready(environment))
         finally:
             self.pool.release(environment)
         lines = with_platform_lines(

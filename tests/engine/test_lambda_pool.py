@@ -158,6 +158,40 @@ def test_awaited_invocations_have_the_reserve_alone_and_wait_for_each_other() ->
         assert waiting[1].result(5) is called
 
 
+def test_burst_waits_for_the_first_start_and_finds_that_it_will_do() -> None:
+    pool = EnvironmentPool(4, 10, starts=1)
+    first = lease(pool, "a")
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(lease, pool, "a")
+        queued(pool, 1)
+        pool.release(first)
+        assert second.result(5) is first
+
+
+def test_next_start_begins_when_the_one_before_is_ready() -> None:
+    pool = EnvironmentPool(4, 10, starts=1)
+    first = lease(pool, "a")
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(lease, pool, "a")
+        queued(pool, 1)
+        pool.is_ready(first)
+        assert second.result(5) is not first
+
+
+def test_warm_environments_are_leased_while_a_start_is_under_way() -> None:
+    pool = EnvironmentPool(4, 10, starts=1)
+    warm = lease(pool, "warm")
+    pool.release(warm)
+    starting = lease(pool, "a")
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(lease, pool, "b")
+        queued(pool, 1)
+        assert lease(pool, "warm") is warm
+        assert not other.done()
+        pool.is_ready(starting)
+        assert other.result(5).settings.identity == "b"
+
+
 def test_idle_environments_of_a_changed_function_end() -> None:
     pool = EnvironmentPool(2, 1)
     a, b = lease(pool, "a"), lease(pool, "b")
@@ -179,9 +213,9 @@ def test_leased_environment_ends_on_release_after_a_reset() -> None:
     assert lease(pool, "a") is not held
 
 
-@pytest.mark.parametrize(("reserve", "awaited_every"), [(0, 0), (2, 3)])
-def test_bound_holds_under_many_callers_of_many_functions(reserve: int, awaited_every: int) -> None:
-    pool, lock = EnvironmentPool(3, 30, reserve), threading.Lock()
+@pytest.mark.parametrize(("reserve", "awaited_every", "starts"), [(0, 0, 9), (2, 3, 1)])
+def test_bound_holds_under_many_callers_of_many_functions(reserve: int, awaited_every: int, starts: int) -> None:
+    pool, lock = EnvironmentPool(3, 30, reserve, starts), threading.Lock()
     in_use, most = [0], [0]
 
     def call(number: int) -> None:
@@ -192,6 +226,8 @@ def test_bound_holds_under_many_callers_of_many_functions(reserve: int, awaited_
             most[0] = max(most[0], in_use[0])
             assert pool._count <= 3 + reserve
         assert environment.settings.identity == f"function {number % 5}"
+        if number % 2:
+            pool.is_ready(environment)
         with lock:
             in_use[0] -= not awaited
         pool.release(environment)
@@ -199,7 +235,7 @@ def test_bound_holds_under_many_callers_of_many_functions(reserve: int, awaited_
     run_all(call, 400)
     assert 1 <= most[0] <= 3
     assert pool._count == len(pool._idle) <= 3 + reserve
-    assert pool._at_work == len(pool._awaited) == 0
+    assert pool._at_work == len(pool._awaited) == pool._starts_under_way == len(pool._starting) == 0
 
 
 def run_all(call: Callable[[int], None], count: int) -> None:

@@ -151,7 +151,27 @@ def test_results_are_told_as_data_that_cannot_close_their_element() -> None:
     assert told["content"].count("</tool_response>") == 1
     response = json.loads(told["content"].split("\n")[1])
     assert (response["name"], response["status"]) == ("list_cards", "error")
-    assert json.loads(response["content"]) == attack
+    assert response["content"] == attack
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"state": "done", "facts": ["One card."], "data": {"cards": [{"cardId": CARD}]}, "citations": []},
+            {"state": "done", "facts": ["One card."]},
+        ),
+        ({"balance": 3}, '{"balance": 3}'),
+        (
+            {"state": "done", "facts": [], "data": {"cards": []}},
+            '{"state": "done", "facts": [], "data": {"cards": []}}',
+        ),
+    ],
+)
+def test_facts_of_a_result_are_told_without_its_data_and_what_has_none_is_told_whole(said: Any, told: object) -> None:
+    request = a_request(from_user("My cards?"), from_assistant(a_use()), from_user(a_result(1, said)))
+    message = translate(request, "m").request["messages"][-1]
+    assert json.loads(message["content"].split("\n")[1])["content"] == told
 
 
 def test_earlier_choices_are_told_in_the_form_in_which_they_are_asked_for() -> None:
