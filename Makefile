@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent user chat cases approve reject lock clean
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent user chat cases approve reject close-case lock clean
 
 # `sam build` asks PATH for python3.13 and pip: the project's own come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -21,6 +21,7 @@ GROUP ?=
 CUSTOMER ?=
 ID ?=
 NOTE ?=
+OUTCOME ?=
 ARGS ?=
 
 help: ## list the verbs
@@ -62,7 +63,7 @@ chat: ## chat with the bank's agent as a made-up customer: NAME=alice (or nobody
 	@scripts/bootstrap.sh run
 	@.venv/bin/python -m local.chat --env "$(or $(ENV),local)" --name "$(NAME)" $(if $(GROUP),--group "$(GROUP)") $(if $(CUSTOMER),--customer "$(CUSTOMER)")
 
-cases: ## list the actions that wait for an analyst's decision; ENV=local (default), dev with NAME=<analyst>
+cases: ## list the actions that wait for an analyst's decision, and the open cases; ENV=local (default), dev with NAME=<analyst>
 	@scripts/bootstrap.sh run
 	@.venv/bin/python -m local.approvals cases --env "$(or $(ENV),local)" --name "$(NAME)"
 
@@ -73,6 +74,10 @@ approve: ## approve an action as an analyst: ID=<as make cases lists it>; here a
 reject: ## reject an action as an analyst: ID=<as make cases lists it> NOTE="why"
 	@$(if $(ID),,$(error Name it: make reject ID=<as make cases lists it>))scripts/bootstrap.sh run
 	@.venv/bin/python -m local.approvals reject --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)" --note "$(NOTE)"
+
+close-case: ## close a case as an analyst: ID=<as make cases lists it> OUTCOME=confirmed_fraud, genuine or unresolved NOTE="why"
+	@$(if $(and $(ID),$(OUTCOME)),,$(error Name both: make close-case ID=<as make cases lists it> OUTCOME=confirmed_fraud))scripts/bootstrap.sh run
+	@.venv/bin/python -m local.approvals close-case --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)" --outcome "$(OUTCOME)" --note "$(NOTE)"
 
 # ---- checking -------------------------------------------------------------------------------------------------------
 

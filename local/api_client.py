@@ -2,11 +2,27 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import uuid4
+
+type Ask = Callable[..., tuple[int, Any]]
+
+
+class ApiError(Exception):
+    """The API refused; the message says what it answered."""
+
+
+def answered(answer: tuple[int, Any]) -> Mapping[str, Any]:
+    """The body of an answer that is 200; raises ApiError with what it says otherwise."""
+    status, body = answer
+    if status != 200:
+        said = body.get("message", body) if isinstance(body, dict) else body
+        raise ApiError(f"The API answered {status}: {said}")
+    view: Mapping[str, Any] = body
+    return view
 
 
 def ask(method: str, url: str, token: str | None, body: object = None) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""``python -m local.approvals``: what waits for an analyst's decision, and deciding on it, in the terminal.
+"""``python -m local.approvals``: what waits for an analyst - actions and cases - and deciding on it, in the terminal.
 
 Here (ENV=local) a decision without a name is signed by an analyst who is made up for it and removed after it; so where
 two different ones must approve, two calls do. A name is somebody's who exists: the password is asked for, or taken from
@@ -9,7 +9,7 @@ import argparse
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
@@ -17,20 +17,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import people
-from local.api_client import ask
+from local import cases, people
+from local.api_client import ApiError, Ask, answered, ask
+from local.cases import Cases
 from local.people import Person, PersonError, UserPool
 from local.process import EngineError
 from local.stack import StackError
 
 PASSWORD_VARIABLE = "APPROVAL_PASSWORD"  # noqa: S105 - the name of one
 
-type Ask = Callable[..., tuple[int, Any]]
 type View = Mapping[str, Any]
-
-
-class ApprovalError(Exception):
-    """The API refused; the message says what it answered."""
 
 
 @contextmanager
@@ -61,7 +57,7 @@ def _password_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """The approvals at ``url`` as the analyst behind the id token ``token`` meets them. Each raises ApprovalError."""
+    """The approvals at ``url`` as the analyst behind the id token ``token`` meets them. Each raises ApiError."""
 
     call: Ask
     url: str
@@ -69,26 +65,17 @@ class Approvals:
 
     def waiting(self) -> list[View]:
         """What waits for a decision, newest first."""
-        actions: list[View] = _answered(self.call("GET", self.url, self.token))["actions"]
+        actions: list[View] = answered(self.call("GET", self.url, self.token))["actions"]
         return actions
 
     def look_at(self, action_id: str) -> View:
         """One action with all that a decision rests on."""
-        return _answered(self.call("GET", f"{self.url}/{action_id}", self.token))
+        return answered(self.call("GET", f"{self.url}/{action_id}", self.token))
 
     def decide(self, action: View, decision: str, note: str) -> str:
         """Decides on ``action`` as it was looked at, and answers its new status."""
         body = {"decision": decision, "seen": action["seen"]} | ({"note": note} if note else {})
-        return str(_answered(self.call("POST", f"{self.url}/{action['actionId']}", self.token, body))["status"])
-
-
-def _answered(answer: tuple[int, Any]) -> View:
-    status, body = answer
-    if status != 200:
-        said = body.get("message", body) if isinstance(body, dict) else body
-        raise ApprovalError(f"The API answered {status}: {said}")
-    view: View = body
-    return view
+        return str(answered(self.call("POST", f"{self.url}/{action['actionId']}", self.token, body))["status"])
 
 
 def line_of(action: View) -> str:
@@ -123,10 +110,12 @@ def run(arguments: argparse.Namespace, client: people.Client, outputs: Mapping[s
     """Does what the command line says, and prints it."""
     pool, is_local = people.user_pool(outputs), arguments.env == "local"
     with signed_in(client("cognito-idp"), pool, arguments.name, may_make_up=is_local) as (name, token):
-        approvals = Approvals(ask, outputs["ApprovalsUrl"], token)
+        approvals, looked_into = Approvals(ask, outputs["ApprovalsUrl"], token), Cases(ask, outputs["CasesUrl"], token)
         if arguments.verb == "cases":
-            found = approvals.waiting()
-            sys.stdout.write("\n".join(map(line_of, found)) + "\n" if found else "Nothing waits for a decision.\n")
+            sys.stdout.write("\n".join(waiting_lines(approvals, looked_into)) + "\n")
+            return
+        if arguments.verb == "close-case":
+            close_case(looked_into, arguments, name)
             return
         action = approvals.look_at(arguments.id)
         sys.stdout.write("\n".join(lines_of(action)) + "\n")
@@ -136,24 +125,43 @@ def run(arguments: argparse.Namespace, client: people.Client, outputs: Mapping[s
         sys.stdout.write(f"✓ {action['actionId']} is {status}.{more}\n")
 
 
+def waiting_lines(approvals: Approvals, looked_into: Cases) -> list[str]:
+    """All that waits for an analyst: actions first, then open cases."""
+    actions, open_cases = approvals.waiting(), looked_into.open()
+    lines = list(map(line_of, actions)) or ["Nothing waits for a decision."]
+    return lines + (list(map(cases.line_of, open_cases)) or ["No case is open."])
+
+
+def close_case(looked_into: Cases, arguments: argparse.Namespace, name: str) -> None:
+    """Shows a case, closes it as ``name``, and says so."""
+    sys.stdout.write("\n".join(cases.lines_of(looked_into.look_at(arguments.id))) + "\n")
+    sys.stdout.write(f"{name} signs: {arguments.outcome}.\n")
+    outcome = looked_into.close(arguments.id, arguments.outcome, arguments.note)
+    sys.stdout.write(f"✓ {arguments.id} is closed: {outcome}.\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.approvals", description="Decide on proposed actions.")
-    parser.add_argument("verb", choices=("cases", "approve", "reject"))
+    parser.add_argument("verb", choices=("cases", "approve", "reject", "close-case"))
     parser.add_argument("--env", default="local", help="local (default), dev or prod, as in samconfig.toml")
-    parser.add_argument("--id", default="", help="the action's id, as `cases` lists it")
+    parser.add_argument("--id", default="", help="the action's or the case's id, as `cases` lists it")
+    parser.add_argument("--outcome", default="", choices=("", *cases.OUTCOMES), help="what a case came to")
     parser.add_argument("--note", default="", help="why, for the trail; at most 500 characters")
     parser.add_argument("--name", default="", help="the analyst who signs; here, without one, somebody made up")
     arguments = parser.parse_args()
     if arguments.verb != "cases" and not arguments.id:
         parser.error(f"which one? {arguments.verb} --id <id>; `cases` lists them")
+    if arguments.verb == "close-case" and not arguments.outcome:
+        parser.error(f"what did it come to? --outcome {', '.join(cases.OUTCOMES)}")
     try:
         client, outputs = people.reach(arguments.env)
-        if "ApprovalsUrl" not in outputs:
+        lacking = {"ApprovalsUrl", "CasesUrl"} - outputs.keys()
+        if lacking:
             raise StackError(
-                "This stack has no approvals: its outputs lack ApprovalsUrl. `make up` deploys what changed."
+                f"This stack is older: its outputs lack {', '.join(sorted(lacking))}. `make up` deploys what changed."
             )
         run(arguments, client, outputs)
-    except (ApprovalError, PersonError, EngineError, StackError, BotoCoreError, ClientError) as error:
+    except (ApiError, PersonError, EngineError, StackError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"✗ {error}\n")
         return 1
     return 0

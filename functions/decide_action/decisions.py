@@ -13,7 +13,7 @@ from backbone.action_rows import Attempt, Trail
 from backbone.actions import Action, Occasion, approvals_needed, approved, half_approved, rejected, seen_digest
 from backbone.contracts import timestamp
 from backbone.errors import Retryable
-from backbone.identity import caller_of
+from backbone.identity import caller_of, person_id_of
 from backbone.outbox import Bus, publish_kept
 from backbone.rest import RefusedError
 
@@ -89,11 +89,7 @@ class Desk:
 def person_of(event: Mapping[str, Any]) -> Person:
     """The person behind an API Gateway proxy event; raises RefusedError (401) where nobody signed in."""
     caller = caller_of(event)
-    # ``sub`` is the person's id in the user pool: it never changes and is never given to another.
-    person_id = event["requestContext"]["authorizer"]["claims"].get("sub")
-    if not person_id:
-        raise RefusedError(401, "Sign in, and send the id token in the header Authorization.")
-    return Person(person_id, caller.is_analyst, caller.customer_id)
+    return Person(person_id_of(event), caller.is_analyst, caller.customer_id)
 
 
 def parse_request(action_id: object, body: str | None) -> Request:

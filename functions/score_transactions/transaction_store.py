@@ -12,7 +12,6 @@ Source: Amazon DynamoDB, "Managing complex workflows with transactions": at most
 """
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.errors import Retryable
+from backbone.item_transactions import jittered, write_together
+from backbone.terminal_counters import counts_in, frauds_on, terminal_key, transactions_on
 from features import (
     SECONDS_PER_DAY,
     TERMINAL_DAYS_KEPT,
@@ -37,8 +38,6 @@ from scoring import Decision, KnownTransaction
 CHUNK_SIZE = 25
 _KEYS_PER_READ = 100
 _READ_ATTEMPTS = 4
-_CONFLICT_ATTEMPTS = 6
-_FIRST_WAIT_SECONDS = 0.01
 _PROFILE_RETENTION_DAYS = 60
 
 
@@ -74,7 +73,7 @@ class TransactionStore:
                 known.cards[identity] = card_from_dict(json.loads(item["profile"]["S"]))
                 known.versions[identity] = int(item["version"]["N"])
             else:
-                known.terminals[identity] = _terminal_from_item(item)
+                known.terminals[identity] = TerminalProfile(counts_in(item))
         for row in rows:
             known.transactions[row["transactionId"]["S"]] = KnownTransaction(
                 digest=row["digest"]["S"],
@@ -169,13 +168,14 @@ class TransactionStore:
         self, terminal_id: str, added: Mapping[int, int], before: TerminalProfile, now: float
     ) -> dict[str, Any]:
         horizon = max(added) - TERMINAL_DAYS_KEPT
-        stale = [f"{kind}{day}" for day in before.days if day <= horizon for kind in "nf"]
-        add = ", ".join(f"n{day} :n{day}" for day in added)
+        old_days = [day for day in before.days if day <= horizon]
+        stale = [count(day) for day in old_days for count in (transactions_on, frauds_on)]
+        add = ", ".join(f"{transactions_on(day)} :n{day}" for day in added)
         remove = f" REMOVE {', '.join(stale)}" if stale else ""
         return {
             "Update": {
                 "TableName": self.profiles_table,
-                "Key": {"profileId": {"S": f"terminal#{terminal_id}"}},
+                "Key": terminal_key(terminal_id),
                 "UpdateExpression": f"ADD {add} SET expiresAt = :expires{remove}",
                 "ExpressionAttributeValues": {
                     ":expires": {"N": str(_profile_expiry(now))},
@@ -197,29 +197,16 @@ class TransactionStore:
                 keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
                 if not keys:
                     break
-                self.wait(_jittered(attempt))
+                self.wait(jittered(attempt))
             if keys:
                 raise Retryable(f"{table} left {len(keys)} keys unread after {_READ_ATTEMPTS} attempts")
         return found
 
     def _transact(self, items: list[dict[str, Any]]) -> None:
-        # Another shard may be writing to the same terminal: DynamoDB then cancels one of the two, having written
-        # nothing, and a few milliseconds later it passes. Every other cancellation is for the caller's caller.
-        for attempt in range(_CONFLICT_ATTEMPTS):
-            try:
-                self.client.transact_write_items(TransactItems=items)
-            except ClientError as failed:
-                codes = _cancellation_codes(failed)
-                if codes & {"ValidationError", "ValidationException"}:
-                    raise
-                if codes != {"TransactionConflict"}:
-                    raise Retryable(f"transact_write_items: {failed}") from failed
-                self.wait(_jittered(attempt))
-                continue
-            except BotoCoreError as failed:
-                raise Retryable(f"transact_write_items: {failed}") from failed
-            return
-        raise Retryable(f"the same items were being written elsewhere {_CONFLICT_ATTEMPTS} times in a row")
+        # Another shard may be writing to the same terminal, which write_together waits for.
+        refused = write_together(self.client, items, self.wait)
+        if refused:
+            raise Retryable(f"of {len(items)} items those at {refused} were written by somebody else meanwhile")
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
@@ -243,33 +230,14 @@ def card_item(card_id: str, profile: CardProfile, version: int, now: float) -> d
 
 
 def terminal_item(terminal_id: str, profile: TerminalProfile, now: float) -> dict[str, Any]:
-    """A terminal's counters as an item of the Profiles table: n<day> transactions and f<day> known frauds."""
-    item = {"profileId": {"S": f"terminal#{terminal_id}"}, "expiresAt": {"N": str(_profile_expiry(now))}}
+    """A terminal's counters as an item of the Profiles table (backbone.terminal_counters)."""
+    item = terminal_key(terminal_id) | {"expiresAt": {"N": str(_profile_expiry(now))}}
     for day, (count, frauds) in profile.days.items():
-        item[f"n{day}"] = {"N": str(count)}
+        item[transactions_on(day)] = {"N": str(count)}
         if frauds:
-            item[f"f{day}"] = {"N": str(frauds)}
+            item[frauds_on(day)] = {"N": str(frauds)}
     return item
-
-
-def _terminal_from_item(item: Mapping[str, Any]) -> TerminalProfile:
-    counts: dict[int, list[int]] = {}
-    for name, value in item.items():
-        if name[0] in "nf" and name[1:].isdigit():
-            counts.setdefault(int(name[1:]), [0, 0])["nf".index(name[0])] = int(value["N"])
-    return TerminalProfile({day: (count, frauds) for day, (count, frauds) in counts.items()})
-
-
-def _cancellation_codes(failed: ClientError) -> set[str]:
-    """Why a transaction was cancelled, without repetition; the error's own code where it was not that."""
-    reasons = failed.response.get("CancellationReasons", [])
-    return {reason["Code"] for reason in reasons} - {"None"} or {failed.response["Error"]["Code"]}
 
 
 def _profile_expiry(now: float) -> int:
     return int(now) + _PROFILE_RETENTION_DAYS * SECONDS_PER_DAY
-
-
-def _jittered(attempt: int) -> float:
-    """Full jitter: a random wait up to a bound that doubles, so that two writers do not meet again."""
-    return random.uniform(0, _FIRST_WAIT_SECONDS * 2**attempt)  # noqa: S311 - spreads load, keeps no secret

@@ -54,6 +54,16 @@ _DATA: dict[str, dict[str, Any]] = {
     "ActionApproved": _DECIDED | {"decidedBy": ["8f3b5c1e-0000-4000-8000-000000000002"]},
     "ActionRejected": _DECIDED | {"decidedBy": [], "cause": "expired"},
     "CaseOpened": {"caseId": _ID, "customerId": "CUST-000042", "kind": "chat", "openedBy": "customer"},
+    "CaseClosed": {
+        "caseId": _ID,
+        "customerId": "CUST-000042",
+        "transactionId": "TX-SAMPLE-3",
+        "kind": "chat",
+        "openedBy": "customer",
+        "outcome": "confirmed_fraud",
+        "closedBy": "analyst",
+        "closedAt": "2026-01-02T12:00:00.000Z",
+    },
 }
 
 

@@ -25,11 +25,12 @@ def test_there_are_routes_to_test() -> None:
         [
             "AnswerChatFunctionRequests",
             "CarryOutActionFunctionApprovals",
+            "LearnFromOutcomeFunctionOutcomes",
             "NotifyCustomerFunctionAlerts",
             "StartDocumentSummaryFunctionUploads",
         ],
     )
-    assert len(dead_letter_queues()) == 8
+    assert len(dead_letter_queues()) == 9
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues() | WATCHED_LIKE_DEAD_LETTERS))

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+import case_closing
+from backbone.cases import OUTCOMES
 from decisions import DECISIONS, MAXIMUM_NOTE
 from tests.sam_template import resources, target_of
 from uploads import CONTENT_TYPES, MAXIMUM_BYTES
@@ -48,6 +50,9 @@ def test_apis_may_invoke_each_function_for_its_own_methods_and_routes_only() -> 
         ("ReadActionsFunction", "GET/approvals"),
         ("ReadActionsFunction", "GET/approvals/*"),
         ("DecideActionFunction", "POST/approvals/*"),
+        ("ReadCasesFunction", "GET/cases"),
+        ("ReadCasesFunction", "GET/cases/*"),
+        ("CloseCaseFunction", "POST/cases/*/close"),
         ("CreateChatTicketFunction", "POST/chat/tickets"),
         ("AuthorizeChatFunction", "${ChatApi}/authorizers/${ChatAuthorizer}"),
         ("TrackChatConnectionFunction", "${ChatApi}/v1/*connect"),
@@ -104,3 +109,10 @@ def test_the_bounds_of_a_decision_are_the_functions_own() -> None:
     assert (set(model["required"]), model["additionalProperties"]) == ({"decision", "seen"}, False)
     assert tuple(model["properties"]["decision"]["enum"]) == DECISIONS
     assert model["properties"]["note"]["maxLength"] == MAXIMUM_NOTE
+
+
+def test_the_bounds_of_a_closing_are_the_functions_own() -> None:
+    model = API["components"]["schemas"]["ClosingRequest"]
+    assert (set(model["required"]), model["additionalProperties"]) == ({"outcome"}, False)
+    assert tuple(model["properties"]["outcome"]["enum"]) == OUTCOMES
+    assert model["properties"]["note"]["maxLength"] == case_closing.MAXIMUM_NOTE

@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "CARDS_INDEX_NAME": "CustomerCards",
     "TRANSACTIONS_INDEX_NAME": "CustomerTransactions",
     "CASES_TABLE_NAME": "cases",
+    "CASES_STATUS_INDEX_NAME": "byStatus",
+    "CASES_CUSTOMER_INDEX_NAME": "CustomerCases",
     "ACTIONS_TABLE_NAME": "actions",
     "CARD_BLOCK_APPROVAL_AMOUNT": "100000",
     "ACTIONS_STATUS_INDEX_NAME": "byStatus",
@@ -98,7 +100,7 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     _create_documents(client)
     _create_by_customer(client, "transactions", "transactionId", "CustomerTransactions", ("occurredAt", "N"))
     _create_by_customer(client, "cards", "cardId", "CustomerCards")
-    _create_by_customer(client, "cases", "caseId", "CustomerCases", ("openedAt", "S"))
+    _create_cases(client)
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
     sqs.create_queue(QueueName="published")
@@ -135,6 +137,29 @@ def _create_by_customer(
                 ],
                 "Projection": {"ProjectionType": "ALL" if order else "KEYS_ONLY"},
             }
+        ],
+    )
+
+
+def _create_cases(client: Callable[[str], Any]) -> None:
+    """Cases by id, with an index by status and one by customer, both in order of opening."""
+    client("dynamodb").create_table(
+        TableName="cases",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("caseId", "status", "customerId", "openedAt")
+        ],
+        KeySchema=[{"AttributeName": "caseId", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": key, "KeyType": "HASH"},
+                    {"AttributeName": "openedAt", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, key in (("byStatus", "status"), ("CustomerCases", "customerId"))
         ],
     )
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from local import approvals
-from local.approvals import ApprovalError, Approvals, line_of, lines_of, signed_in
+from local.api_client import ApiError
+from local.approvals import Approvals, line_of, lines_of, signed_in
 from local.people import PersonError, UserPool
 
 URL = "https://api/approvals"
@@ -82,7 +83,7 @@ def test_decision_names_what_was_shown() -> None:
 
 @pytest.mark.parametrize("body", [{"message": "What you saw has changed."}, "<html>What you saw has changed."])
 def test_refusal_is_told_as_it_was_answered(body: object) -> None:
-    with pytest.raises(ApprovalError, match=r"409: .*What you saw has changed\."):
+    with pytest.raises(ApiError, match=r"409: .*What you saw has changed\."):
         Approvals(Api(409, body), URL, "token").decide(ACTION, "approve", "")
 
 

@@ -34,6 +34,7 @@ SOURCES = {
     "ActionApproved": "backbone.agent",
     "ActionRejected": "backbone.agent",
     "CaseOpened": "backbone.cases",
+    "CaseClosed": "backbone.cases",
 }
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
 _XRAY_PARENT = re.compile("[0-9a-f]{16}")

@@ -39,3 +39,11 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
     customer_id = claims.get("custom:customerId", "")
     is_customer = CUSTOMER in groups and customer_id != NOBODY and _CUSTOMER_ID.fullmatch(customer_id) is not None
     return Caller(customer_id if is_customer else None, ANALYST in groups)
+
+
+def person_id_of(event: Mapping[str, Any]) -> str:
+    """The person's id in the user pool (``sub``): it never changes and is never given to another. Raises as above."""
+    claims = (event.get("requestContext", {}).get("authorizer") or {}).get("claims") or {}
+    if claims.get("token_use") != "id" or not claims.get("sub"):
+        raise RefusedError(401, "Sign in, and send the id token in the header Authorization.")
+    return str(claims["sub"])

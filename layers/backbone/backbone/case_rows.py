@@ -1,0 +1,179 @@
+"""Cases in DynamoDB: the table (caseId), an index by status and one by customer, both in order of openedAt.
+
+agent_tools adds the rows; what stands here reads them and closes them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backbone.cases import Case, Closer, Outcome, Status
+from backbone.errors import Retryable
+
+type Item = Mapping[str, Mapping[str, Any]]
+_PAGE = 100
+# A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
+_PAGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRows:
+    """The table ``table`` (caseId) behind ``client`` (boto3 "dynamodb")."""
+
+    client: Any
+    table: str
+
+    def get(self, case_id: str) -> Case | None:
+        """The case as of now; None where there is none. Raises Retryable."""
+        key = {"caseId": {"S": case_id}}
+        answer = _tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        return _case(answer["Item"]) if "Item" in answer else None
+
+    def close(self, after: Case) -> bool:
+        """Writes how an open case ends, with its event, where the events before it are out.
+
+        False, and nothing written, where somebody else closed it meanwhile. Raises Retryable, after which nothing is
+        known.
+        """
+        texts = {
+            "status": after.status,
+            "outcome": after.outcome,
+            "closedBy": after.closed_by,
+            "closedByRole": after.closed_by_role,
+            "closedAt": after.closed_at,
+            "note": after.note,
+            "eventToPublish": after.event_to_publish,
+        }
+        said = {name: text for name, text in texts.items() if text is not None}
+        return self._updated(
+            after.case_id,
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in said),
+            ConditionExpression="#status = :open AND attribute_not_exists(eventToPublish)",
+            ExpressionAttributeNames={f"#{name}": name for name in said},
+            ExpressionAttributeValues={":open": {"S": "open"}, **{f":{name}": {"S": said[name]} for name in said}},
+        )
+
+    def note_published(self, case: Case) -> None:
+        """The bus has the case's event: the row forgets it, if it is still the one there. Raises Retryable.
+
+        With its CaseClosed out a case is closed for the outbox too.
+        """
+        values = {":published": {"S": case.event_to_publish}}
+        condition = {"ConditionExpression": "eventToPublish = :published"}
+        if case.status != "closing":
+            update = {"UpdateExpression": "REMOVE eventToPublish", "ExpressionAttributeValues": values}
+            self._updated(case.case_id, **condition, **update)
+            return
+        self._updated(
+            case.case_id,
+            UpdateExpression="SET #status = :closed REMOVE eventToPublish",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=values | {":closed": {"S": "closed"}},
+            **condition,
+        )
+
+    def _updated(self, case_id: str, **update: Any) -> bool:
+        """Whether the row was changed; False where the condition did not hold."""
+        try:
+            self.client.update_item(TableName=self.table, Key={"caseId": {"S": case_id}}, **update)
+        except ClientError as failed:
+            if failed.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise Retryable(f"{self.table}: {failed}") from failed
+        except BotoCoreError as failed:
+            raise Retryable(f"{self.table}: {failed}") from failed
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class CaseIndex:
+    """The indexes of ``table``: ``by_status`` (status, openedAt) and ``by_customer`` (customerId, openedAt).
+
+    They may be a moment behind: who changes what they find reads the row again. Each method raises Retryable.
+    """
+
+    client: Any
+    table: str
+    by_status: str
+    by_customer: str = ""
+
+    def open(self, at_most: int) -> list[Case]:
+        """The newest open cases, newest first."""
+        answer = _tried(self.client.query, **self._with_status("open"), ScanIndexForward=False, Limit=at_most)
+        return [_case(item) for item in answer["Items"]]
+
+    def open_of(self, customer_id: str, at_most: int, opened_by_role: str | None = None) -> list[Case]:
+        """A customer's newest open cases, newest first; only those opened in a role where one is named."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": self.by_customer,
+            "KeyConditionExpression": "customerId = :customer",
+            "FilterExpression": "#status = :open",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {":customer": {"S": customer_id}, ":open": {"S": "open"}},
+            "ScanIndexForward": False,
+        }
+        if opened_by_role is not None:
+            query["FilterExpression"] += " AND openedByRole = :role"
+            query["ExpressionAttributeValues"][":role"] = {"S": opened_by_role}
+        found: list[Case] = []
+        for items in self._pages(query, _PAGES):
+            found += map(_case, items)
+            if len(found) >= at_most:
+                break
+        return found[:at_most]
+
+    def closing(self) -> Iterator[Case]:
+        """Those that are closed while the bus may not have their CaseClosed, the one opened first before the others."""
+        for items in self._pages(self._with_status("closing") | {"Limit": _PAGE}, None):
+            yield from map(_case, items)
+
+    def _with_status(self, status: Status) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "IndexName": self.by_status,
+            "KeyConditionExpression": "#status = :status",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {":status": {"S": status}},
+        }
+
+    def _pages(self, query: dict[str, Any], at_most: int | None) -> Iterator[list[Item]]:
+        start: dict[str, Any] = {}
+        read = 0
+        while at_most is None or read < at_most:
+            answer = _tried(self.client.query, **query, **start)
+            yield answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start, read = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}, read + 1
+
+
+def _tried(operation: Any, **arguments: Any) -> Any:
+    try:
+        return operation(**arguments)
+    except (ClientError, BotoCoreError) as failed:
+        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
+
+
+def _case(item: Item) -> Case:
+    text = {name: value["S"] for name, value in item.items() if "S" in value}
+    return Case(
+        case_id=text["caseId"],
+        customer_id=text["customerId"],
+        subject=text["subject"],
+        kind=text["kind"],
+        status=cast(Status, text["status"]),
+        opened_by=text["openedBy"],
+        opened_by_role=text["openedByRole"],
+        opened_at=text["openedAt"],
+        correlation_id=text["correlationId"],
+        transaction_id=text.get("transactionId"),
+        outcome=cast("Outcome | None", text.get("outcome")),
+        closed_by=text.get("closedBy"),
+        closed_by_role=cast("Closer | None", text.get("closedByRole")),
+        closed_at=text.get("closedAt"),
+        note=text.get("note"),
+        event_to_publish=text.get("eventToPublish"),
+    )

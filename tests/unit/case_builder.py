@@ -1,0 +1,88 @@
+"""Cases in moto, written by the code of agent_tools that opens them, and people who close them."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import case_rows
+import case_tools
+from backbone import contracts
+from backbone.case_rows import CaseRows
+from backbone.cases import Case
+from backbone.contracts import Metadata
+from backbone.outbox import as_text
+from tests.unit.api_events import as_person
+from tests.unit.bank_builder import OWNER
+from tests.unit.lambda_events import sample
+from tests.unit.resources import Resources
+
+CUSTOMER = "8f3b5c1e-0000-4000-8000-000000000001"
+CORRELATION = "chat-1"
+
+
+def put_case(resources: Resources, *, keeps_its_event: bool = False, **changes: Any) -> str:
+    """Opens a case about TX-1, as its customer asked for; returns its id.
+
+    ``keeps_its_event``: the bus did not take CaseOpened. ``changes`` are fields of agent_tools' Case.
+    """
+    case = case_tools.Case(
+        case_id=str(uuid4()),
+        customer_id=OWNER,
+        subject="I did not pay this",
+        transaction_id="TX-1",
+        kind="chat",
+        status="open",
+        opened_by=CUSTOMER,
+        opened_by_role="customer",
+        opened_at="2026-01-01T12:00:00.000Z",
+        correlation_id=CORRELATION,
+    )
+    case = replace(case, **changes)
+    if keeps_its_event:
+        case = replace(case, event_to_publish=opening_of(case.case_id))
+    case_rows.CaseRows(resources.client("dynamodb"), "cases").add(case)
+    return case.case_id
+
+
+def opening_of(case_id: str) -> str:
+    """A CaseOpened as agent_tools keeps it."""
+    data = {"caseId": case_id, "customerId": OWNER, "kind": "chat", "openedBy": "customer"}
+    event_id = contracts.event_id("CaseOpened", case_id)
+    metadata = Metadata(event_id, 1, CORRELATION, "turn", "2026-01-01T12:00:00.000Z", "agent_tools")
+    return as_text(contracts.build("CaseOpened", data, metadata))
+
+
+def case_in(resources: Resources, case_id: str) -> Case:
+    """The case as its row has it now."""
+    found = CaseRows(resources.client("dynamodb"), "cases").get(case_id)
+    assert found is not None
+    return found
+
+
+def a_closing(claims: dict[str, str] | None, case_id: str, body: object) -> dict[str, Any]:
+    """POST /cases/{caseId}/close; a body that is no text is sent as JSON."""
+    event = as_person(sample("close_case", "good"), claims)
+    text = body if isinstance(body, str | None) else json.dumps(body)
+    return event | {"pathParameters": {"caseId": case_id}, "body": text}
+
+
+def a_closed_case(
+    transaction_id: str | None = "TX-1", outcome: str = "confirmed_fraud", *, minute: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """CaseClosed as the bus delivers it, of a case of its own that was closed at that minute."""
+    data = {
+        "caseId": str(uuid4()),
+        "customerId": OWNER,
+        "transactionId": transaction_id,
+        "kind": "chat",
+        "openedBy": "customer",
+        "outcome": outcome,
+        "closedBy": "analyst",
+        "closedAt": f"2026-01-02T12:{minute:02}:00.000Z",
+    } | changes
+    event_id = contracts.event_id("CaseClosed", data["caseId"])
+    metadata = Metadata(event_id, 1, CORRELATION, "x", data["closedAt"], "close_case")
+    said = {name: value for name, value in data.items() if value is not None}
+    event = contracts.build("CaseClosed", said, metadata)
+    return {"detail-type": event.detail_type, "source": event.source, "detail": event.detail()}
