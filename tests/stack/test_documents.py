@@ -1,6 +1,7 @@
 """Documents through the deployed stack: an upload becomes a grounded summary, or a rejection that says why."""
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -106,6 +107,20 @@ def test_file_that_cannot_be_read_is_rejected_with_its_own_reason_and_kept(
     assert kept == content
 
 
+def memory_of(stack: Stack, step: str) -> tuple[int, int]:
+    """The most memory that a function has ever used here, and its setting, in MB, as Lambda's own reports say it."""
+
+    def reports() -> list[dict[str, Any]]:
+        events = stack.client("logs").filter_log_events(
+            logGroupName=stack.resource(f"{step}LogGroup"), filterPattern='"platform.report"', limit=10_000
+        )["events"]
+        lines = [json.loads(event["message"]) for event in events if "platform.report" in event["message"]]
+        return [line["record"]["metrics"] for line in lines if line.get("type") == "platform.report"]
+
+    metrics = wait_until(reports, 10, f"a report of {step}")
+    return max(one["maxMemoryUsedMB"] for one in metrics), metrics[-1]["memorySizeMB"]
+
+
 @pytest.mark.timeout(180)
 def test_hundred_pages_are_summarised_within_a_minute(stack: Stack, bus: BusObserver) -> None:
     began = time.monotonic()
@@ -114,6 +129,10 @@ def test_hundred_pages_are_summarised_within_a_minute(stack: Stack, bus: BusObse
     assert event["detail-type"] == "DocumentSummarized"
     assert event["detail"]["data"]["pages"] == 100
     assert time.monotonic() - began < 60
+    for step in ("ExtractText", "SummarizeChunk", "CombineSummaries", "CheckGrounding", "StoreSummary"):
+        used, bought = memory_of(stack, step)
+        assert used <= bought, step
+        assert used > 0 or sys.platform != "linux", step  # elsewhere the system does not tell
 
 
 @pytest.mark.timeout(400)
