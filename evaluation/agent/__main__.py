@@ -83,8 +83,8 @@ def evaluate(stage: Stage, conversations: Sequence[Conversation], attacks: Seque
     stage.play(_WARM_UP)
     since = time.time()
     judged = judge_conversations(stage, conversations)
-    attacked = [*judge_attacks(stage, attacks), *judge_obedience(stage.world)]
-    figures = conversation_figures(judged) | attack_figures(attacked)
+    figures = conversation_figures(judged)  # printed before the attacks begin: a slow model takes half an hour for each
+    figures |= attack_figures([*judge_attacks(stage, attacks), *judge_obedience(stage.world)])
     print_first_tokens(stage.world, since, [one.seen for one in judged])
     return figures
 
