@@ -18,6 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 4566
 _START_DEADLINE_SECONDS = 60.0  # a second or two; a busy machine may take its time
 _STOP_DEADLINE_SECONDS = 10.0
+_GROUP_END_SECONDS = 5.0
+_BETWEEN_LOOKS_SECONDS = 0.01
 
 
 class EngineError(Exception):
@@ -118,6 +120,7 @@ class EngineProcess:
             signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
         signal_group(self.process.pid, signal.SIGKILL)
+        _await_group_end(self.process.pid)
         _close(self.process.stdin)
 
     def __enter__(self) -> Self:
@@ -146,6 +149,17 @@ def signal_group(leader: int, which: signal.Signals) -> None:
         os.killpg(leader, which)
     except ProcessLookupError:
         return
+
+
+def _await_group_end(leader: int) -> None:
+    """Waits until the last of a group that was killed is gone: that takes a killed process a moment, too."""
+    deadline = time.monotonic() + _GROUP_END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(leader, 0)
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of those that only wait to be noticed
+            return
+        time.sleep(_BETWEEN_LOOKS_SECONDS)
 
 
 def _close(pipe: IO[bytes] | None) -> None:

@@ -94,7 +94,7 @@ def test_run_stays_up_in_a_terminal_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -
     text = b"".join(said).decode()
     assert "fraud model: embedded, version" in text
     assert "Traceback" not in text
-    assert group_is_gone(engine.pid)
+    wait_until(lambda: group_is_gone(engine.pid), 20, "the engine's process group is gone")
 
 
 def started(home: Path, verb: str) -> subprocess.Popen[bytes]:

@@ -103,7 +103,7 @@ def test_up_starts_anew_when_the_engine_was_killed(home: Path) -> None:
 
     assert done.returncode == 0, done.stdout
     assert engine_of(home).pid != before.pid
-    assert group_is_gone(before.pid)
+    wait_until(lambda: group_is_gone(before.pid), 5, "what the killed engine left is gone")
 
 
 def test_down_leaves_nothing_and_can_be_said_twice(home: Path) -> None:
