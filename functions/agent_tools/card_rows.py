@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
+from backbone.table_calls import Item, item_of, text_of, tried, written_if
 from card_tools import ACTIVE, Action, Card
-from table_calls import Item, item_of, text_of, tried, written_if
 
 
 @dataclass(frozen=True, slots=True)

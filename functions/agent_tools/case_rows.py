@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
+from backbone.table_calls import Item, item_of, text_of, tried, written_if
 from card_rows import forget_event
 from case_tools import Case
-from table_calls import Item, item_of, text_of, tried, written_if
 
 
 @dataclass(frozen=True, slots=True)

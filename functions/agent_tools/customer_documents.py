@@ -5,8 +5,8 @@ from typing import Any
 
 from backbone.documents import DocumentBucket, index_key
 from backbone.retrieval import Index
+from backbone.table_calls import tried
 from document_tools import StoredDocument
-from table_calls import tried
 
 # The document flow writes the index before it says one of these.
 _INDEXED = ("summarized", "needs_review")

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from backbone.table_calls import Item, pages, tried
 from card_tools import Spend
-from table_calls import Item, pages, tried
 from transaction_tools import Driver, Found, ScoredTransaction
 
 # A page is at most 1 MB, some 500 rows: what a person's cards do in a quarter fits two.

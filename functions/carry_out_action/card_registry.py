@@ -1,13 +1,11 @@
 """The card registry in DynamoDB as an approved block needs it, and the index of actions by card."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from backbone.actions import OPEN
-from backbone.errors import Retryable
+from backbone.table_calls import tried, written_if
 from card_blocking import ACTIVE, BLOCKED_BY, Block, Card
 
 
@@ -26,7 +24,7 @@ class CardRegistry:
     def get(self, card_id: str) -> Card | None:
         """The card as of now; None where there is none."""
         key = {"cardId": {"S": card_id}}
-        answer = _tried(self.client.get_item, TableName=self.cards, Key=key, ConsistentRead=True)
+        answer = tried(self.client.get_item, TableName=self.cards, Key=key, ConsistentRead=True)
         if "Item" not in answer:
             return None
         item = answer["Item"]
@@ -80,7 +78,7 @@ class CardRegistry:
     def open_actions(self, card_id: str) -> Iterator[str]:
         """The ids of the actions that wait for the card; the index may be a second behind. At most 1 MB of them."""
         for status in OPEN:
-            answer = _tried(
+            answer = tried(
                 self.client.query,
                 TableName=self.actions,
                 IndexName=self.card_index,
@@ -92,19 +90,4 @@ class CardRegistry:
 
     def _updated(self, card_id: str, **update: Any) -> bool:
         """Whether the card's row was changed; False where the condition did not hold."""
-        try:
-            self.client.update_item(TableName=self.cards, Key={"cardId": {"S": card_id}}, **update)
-        except ClientError as failed:
-            if failed.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise Retryable(f"{self.cards}: {failed}") from failed
-        except BotoCoreError as failed:
-            raise Retryable(f"{self.cards}: {failed}") from failed
-        return True
-
-
-def _tried(operation: Callable[..., Any], **arguments: Any) -> Any:
-    try:
-        return operation(**arguments)
-    except (ClientError, BotoCoreError) as failed:
-        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
+        return written_if(self.client.update_item, TableName=self.cards, Key={"cardId": {"S": card_id}}, **update)

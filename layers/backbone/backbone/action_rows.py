@@ -6,8 +6,7 @@ Attempts (actionId, attempt): added to, never changed; ``attempt`` begins with t
 A step and its attempt are one transaction: no decision without its trail, and no trail of a decision that was not made.
 """
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.actions import OPEN, Action, Cause, Status
 from backbone.errors import Retryable
+from backbone.table_calls import Item, pages, tried, written_if
 
-type Item = Mapping[str, Mapping[str, Any]]
 _PAGE = 100
 # Every attribute that a step may change.
 _CHANGING = ("status", "halfApprovedBy", "decidedBy", "decidedAt", "cause", "eventToPublish")
@@ -50,7 +49,7 @@ class ActionRows:
     def get(self, action_id: str) -> Action | None:
         """The action as of now; None where there is none. Raises Retryable."""
         key = {"actionId": {"S": action_id}}
-        answer = _tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
         return _action(answer["Item"]) if "Item" in answer else None
 
     def decide(self, before: Action, after: Action, now: float, trail: "Trail") -> bool:
@@ -70,7 +69,7 @@ class ActionRows:
 
         Does nothing where that is noted already. Raises Retryable.
         """
-        _written_if(
+        written_if(
             self.client.update_item,
             TableName=self.table,
             Key={"actionId": {"S": action_id}},
@@ -87,7 +86,7 @@ class ActionRows:
 
     def note_published(self, action_id: str, event_to_publish: str) -> None:
         """The bus has the event: the row forgets it, if it is still the one there. Raises Retryable."""
-        _written_if(
+        written_if(
             self.client.update_item,
             TableName=self.table,
             Key={"actionId": {"S": action_id}},
@@ -138,7 +137,7 @@ class ActionIndex:
         found: list[Action] = []
         for status in OPEN:
             query = self._by_status(status, "expiresAt > :now", values)
-            answer = _tried(self.client.query, **query, ScanIndexForward=False, Limit=at_most)
+            answer = tried(self.client.query, **query, ScanIndexForward=False, Limit=at_most)
             found += [_action(item) for item in answer["Items"]]
         return found
 
@@ -161,13 +160,8 @@ class ActionIndex:
         }
 
     def _pages(self, query: dict[str, Any]) -> Iterator[Action]:
-        start: dict[str, Any] = {}
-        for _ in itertools.repeat(None):
-            answer = _tried(self.client.query, **query, **start, Limit=_PAGE)
-            yield from map(_action, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        for items, _ in pages(self.client, None, **query, Limit=_PAGE):
+            yield from map(_action, items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +174,12 @@ class AttemptRows:
     def add(self, attempt: Attempt) -> None:
         """Keeps an attempt that changed nothing. Raises Retryable."""
         entry = self.entry_of(attempt)
-        if not _written_if(self.client.put_item, **entry):
+        if not written_if(self.client.put_item, **entry):
             raise Retryable(f"{self.table}: {attempt.attempt_id} was used before")
 
     def of_action(self, action_id: str, at_most: int) -> list[Attempt]:
         """An action's newest attempts as of now, newest first. Raises Retryable."""
-        answer = _tried(
+        answer = tried(
             self.client.query,
             TableName=self.table,
             KeyConditionExpression="actionId = :action",
@@ -225,26 +219,6 @@ class Trail:
 
     def entry(self) -> dict[str, Any]:
         return self.rows.entry_of(self.attempt)
-
-
-def _tried(operation: Any, **arguments: Any) -> Any:
-    try:
-        return operation(**arguments)
-    except (ClientError, BotoCoreError) as failed:
-        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
-
-
-def _written_if(operation: Any, **arguments: Any) -> bool:
-    """Whether a conditional write was made; False where its condition did not hold. Raises Retryable otherwise."""
-    try:
-        operation(**arguments)
-    except ClientError as failed:
-        if failed.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            return False
-        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
-    except BotoCoreError as failed:
-        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
-    return True
 
 
 def _transacted(client: Any, items: list[dict[str, Any]]) -> bool:

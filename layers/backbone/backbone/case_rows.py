@@ -3,16 +3,13 @@
 agent_tools adds the rows; what stands here reads them and closes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from backbone.cases import Case, Closer, Outcome, Status
-from backbone.errors import Retryable
+from backbone.table_calls import Item, pages, tried, written_if
 
-type Item = Mapping[str, Mapping[str, Any]]
 _PAGE = 100
 # A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
 _PAGES = 10
@@ -28,7 +25,7 @@ class CaseRows:
     def get(self, case_id: str) -> Case | None:
         """The case as of now; None where there is none. Raises Retryable."""
         key = {"caseId": {"S": case_id}}
-        answer = _tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
+        answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
         return _case(answer["Item"]) if "Item" in answer else None
 
     def close(self, after: Case) -> bool:
@@ -76,15 +73,7 @@ class CaseRows:
 
     def _updated(self, case_id: str, **update: Any) -> bool:
         """Whether the row was changed; False where the condition did not hold."""
-        try:
-            self.client.update_item(TableName=self.table, Key={"caseId": {"S": case_id}}, **update)
-        except ClientError as failed:
-            if failed.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise Retryable(f"{self.table}: {failed}") from failed
-        except BotoCoreError as failed:
-            raise Retryable(f"{self.table}: {failed}") from failed
-        return True
+        return written_if(self.client.update_item, TableName=self.table, Key={"caseId": {"S": case_id}}, **update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ class CaseIndex:
 
     def open(self, at_most: int) -> list[Case]:
         """The newest open cases, newest first."""
-        answer = _tried(self.client.query, **self._with_status("open"), ScanIndexForward=False, Limit=at_most)
+        answer = tried(self.client.query, **self._with_status("open"), ScanIndexForward=False, Limit=at_most)
         return [_case(item) for item in answer["Items"]]
 
     def open_of(self, customer_id: str, at_most: int, opened_by_role: str | None = None) -> list[Case]:
@@ -119,7 +108,7 @@ class CaseIndex:
             query["FilterExpression"] += " AND openedByRole = :role"
             query["ExpressionAttributeValues"][":role"] = {"S": opened_by_role}
         found: list[Case] = []
-        for items in self._pages(query, _PAGES):
+        for items, _ in pages(self.client, _PAGES, **query):
             found += map(_case, items)
             if len(found) >= at_most:
                 break
@@ -127,7 +116,7 @@ class CaseIndex:
 
     def closing(self) -> Iterator[Case]:
         """Those that are closed while the bus may not have their CaseClosed, the one opened first before the others."""
-        for items in self._pages(self._with_status("closing") | {"Limit": _PAGE}, None):
+        for items, _ in pages(self.client, None, **self._with_status("closing"), Limit=_PAGE):
             yield from map(_case, items)
 
     def _with_status(self, status: Status) -> dict[str, Any]:
@@ -138,23 +127,6 @@ class CaseIndex:
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": {":status": {"S": status}},
         }
-
-    def _pages(self, query: dict[str, Any], at_most: int | None) -> Iterator[list[Item]]:
-        start: dict[str, Any] = {}
-        read = 0
-        while at_most is None or read < at_most:
-            answer = _tried(self.client.query, **query, **start)
-            yield answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            start, read = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}, read + 1
-
-
-def _tried(operation: Any, **arguments: Any) -> Any:
-    try:
-        return operation(**arguments)
-    except (ClientError, BotoCoreError) as failed:
-        raise Retryable(f"{arguments['TableName']}: {failed}") from failed
 
 
 def _case(item: Item) -> Case:

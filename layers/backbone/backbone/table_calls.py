@@ -32,10 +32,10 @@ def written_if(operation: Callable[..., Any], **arguments: Any) -> bool:
     return True
 
 
-def pages(client: Any, at_most: int, **query: Any) -> Iterator[tuple[list[Item], bool]]:
-    """The pages of a query, at most so many, each with whether more follow it. Raises Retryable."""
+def pages(client: Any, at_most: int | None, **query: Any) -> Iterator[tuple[list[Item], bool]]:
+    """The pages of a query, at most so many (None: all), each with whether more follow it. Raises Retryable."""
     start: dict[str, Any] = {}
-    for _ in itertools.repeat(None, at_most):
+    for _ in itertools.count() if at_most is None else range(at_most):
         answer = tried(client.query, **query, **start)
         last = answer.get("LastEvaluatedKey")
         yield answer["Items"], last is not None
