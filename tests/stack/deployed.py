@@ -166,3 +166,16 @@ def sam(engine: EngineProcess, *arguments: str, seconds: float = 180) -> str:
     )
     assert done.returncode == 0, f"sam {' '.join(arguments)} failed:\n{done.stdout}"
     return done.stdout
+
+
+def iam_decision(stack: Stack, role: str, action: str, resource_arn: str) -> str:
+    """What IAM's simulator says of one action of a role of the stack on one resource: allowed, implicitDeny, ..."""
+    iam = stack.client("iam")
+    role_arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]
+    answer = iam.simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[resource_arn])
+    return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+
+def table_arn(stack: Stack, table: str) -> str:
+    """The ARN of a table by its logical id."""
+    return f"arn:aws:dynamodb:{REGION}:000000000000:table/{stack.resource(table)}"

@@ -14,7 +14,7 @@ from local.approvals import signed_in
 from local.people import user_pool
 from local.process import EngineProcess
 from tests.engine.waiting import wait_until
-from tests.stack.deployed import Stack, now
+from tests.stack.deployed import Stack, iam_decision, now, table_arn
 from tests.stack.observers import BusObserver, Envelope
 from tests.stack.test_documents_api import Somebody, somebody
 from tests.stack.test_failures import denied
@@ -368,8 +368,4 @@ def test_made_up_analyst_of_make_approve_signs(stack: Stack, approvals: Approval
     ],
 )
 def test_nobody_forges_the_trail_or_does_anothers_work(stack: Stack, role: str, action: str, resource: str) -> None:
-    iam = stack.client("iam")
-    role_arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]
-    table = f"arn:aws:dynamodb:eu-central-1:000000000000:table/{stack.resource(resource)}"
-    answer = iam.simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[table])
-    assert answer["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
+    assert iam_decision(stack, role, action, table_arn(stack, resource)) == "implicitDeny"

@@ -9,7 +9,7 @@ import pytest
 from local.process import EngineProcess
 from tests.documents_builder import sample_document
 from tests.engine.stacks import Client
-from tests.stack.deployed import Stack, deploy
+from tests.stack.deployed import Stack, deploy, iam_decision
 from tests.stack.observers import observe_bus
 from tests.stack.test_documents import outcome, stored, upload
 
@@ -111,11 +111,5 @@ def test_no_index_is_written_beside_the_knowledge_base(variant: Stack, documents
 def test_role_may_use_this_knowledge_base_and_no_other(variant: Stack, role: str, action: str) -> None:
     base = variant.client("bedrock-agent").get_knowledge_base(knowledgeBaseId=variant.resource("PassageKnowledgeBase"))
     arn = base["knowledgeBase"]["knowledgeBaseArn"]
-    described = variant.client("iam").get_role(RoleName=variant.resource(role))["Role"]["Arn"]
-    decisions = [
-        variant.client("iam").simulate_principal_policy(
-            PolicySourceArn=described, ActionNames=[action], ResourceArns=[resource]
-        )["EvaluationResults"][0]["EvalDecision"]
-        for resource in (arn, f"{arn[:-3]}XYZ")
-    ]
+    decisions = [iam_decision(variant, role, action, resource) for resource in (arn, f"{arn[:-3]}XYZ")]
     assert decisions == ["allowed", "implicitDeny"]

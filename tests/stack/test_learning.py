@@ -25,7 +25,7 @@ from quarantine import Quarantine
 from scoring import score_batch
 from stream_records import StreamRecord
 from tests.engine.waiting import wait_until
-from tests.stack.deployed import Stack, a_transaction, body_of, now
+from tests.stack.deployed import Stack, a_transaction, body_of, iam_decision, now, table_arn
 from tests.stack.observers import BusObserver, Envelope
 from tests.stack.test_documents_api import Somebody, somebody
 from tests.stack.test_failures import denied
@@ -314,8 +314,4 @@ def test_end_of_a_case_is_told_of_and_learned_once_the_bus_can_be_reached_again(
     ],
 )
 def test_nobody_labels_or_closes_but_who_is_meant_to(stack: Stack, role: str, action: str, resource: str) -> None:
-    iam = stack.client("iam")
-    role_arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]
-    table = f"arn:aws:dynamodb:eu-central-1:000000000000:table/{stack.resource(resource)}"
-    answer = iam.simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[table])
-    assert answer["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
+    assert iam_decision(stack, role, action, table_arn(stack, resource)) == "implicitDeny"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stack.deployed import Stack
+from tests.stack.deployed import Stack, iam_decision
 
 # role, action, the resource's logical id (or an ARN), whether it is allowed. What each may publish stands in conditions
 # that the engine's simulator does not read; tests/template holds them, and every other test here runs under them.
@@ -50,17 +50,7 @@ ARNS = {
 def test_role_may_do_its_work_and_not_the_next_thing(
     stack: Stack, role: str, action: str, resource: str, allowed: bool
 ) -> None:
-    assert decision(stack, role, action, resource) == ("allowed" if allowed else "implicitDeny")
-
-
-def decision(stack: Stack, role: str, action: str, resource: str) -> str:
-    """What IAM's simulator says of a role of the stack."""
-    iam = stack.client("iam")
-    role_arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]
-    answer = iam.simulate_principal_policy(
-        PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[arn(stack, resource)]
-    )
-    return str(answer["EvaluationResults"][0]["EvalDecision"])
+    assert iam_decision(stack, role, action, arn(stack, resource)) == ("allowed" if allowed else "implicitDeny")
 
 
 def arn(stack: Stack, resource: str) -> str:

@@ -10,7 +10,7 @@ from local.stack import DEPLOYMENT_BUCKET
 from local.traffic import Traffic, backfill, expected_verdicts
 from models.fraud.sagemaker import write_model_archive
 from tests.engine.stacks import Client
-from tests.stack.deployed import Stack, deploy, now
+from tests.stack.deployed import Stack, deploy, iam_decision, now
 from tests.stack.observers import is_about, observe_bus
 
 NAME = "backbone-sagemaker"
@@ -52,11 +52,8 @@ def test_role_may_ask_this_endpoint_and_no_other(variant: Stack) -> None:
     variables = functions.get_function_configuration(FunctionName=variant.resource("ScoreTransactionsFunction"))
     endpoint = variables["Environment"]["Variables"]["SAGEMAKER_ENDPOINT_NAME"]
     described = variant.client("sagemaker").describe_endpoint(EndpointName=endpoint)
-    role = variant.client("iam").get_role(RoleName=variant.resource("ScoreTransactionsRole"))["Role"]["Arn"]
-    decisions = {
-        resource: variant.client("iam").simulate_principal_policy(
-            PolicySourceArn=role, ActionNames=["sagemaker:InvokeEndpoint"], ResourceArns=[resource]
-        )["EvaluationResults"][0]["EvalDecision"]
-        for resource in (described["EndpointArn"], described["EndpointArn"] + "-other")
-    }
-    assert list(decisions.values()) == ["allowed", "implicitDeny"]
+    endpoints = (described["EndpointArn"], described["EndpointArn"] + "-other")
+    decisions = [
+        iam_decision(variant, "ScoreTransactionsRole", "sagemaker:InvokeEndpoint", resource) for resource in endpoints
+    ]
+    assert decisions == ["allowed", "implicitDeny"]
