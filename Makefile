@@ -29,7 +29,7 @@ help: ## list the verbs
 
 # ---- on this machine, without an AWS account ------------------------------------------------------------------------
 
-run: ## deploy to the embedded AWS, stream transactions, show what is flagged, stay up until Ctrl-C
+run: ## deploy to the embedded AWS, play transactions, documents and a chat on it, stay up until Ctrl-C
 	@scripts/local.sh run
 
 demo: ## the same, then stop; writes .local/demo.json and fails where an expected event did not come
