@@ -14,6 +14,7 @@ from local.approvals import signed_in
 from local.people import user_pool
 from local.process import EngineProcess
 from tests.engine.waiting import wait_until
+from tests.stack.agent_tools_calls import tool_said
 from tests.stack.deployed import Stack, iam_decision, now, table_arn
 from tests.stack.observers import BusObserver, Envelope
 from tests.stack.test_documents_api import Somebody, somebody
@@ -99,31 +100,8 @@ def ask_to_block(
     stack: Stack, card_id: str, customer_id: str, *, asker: str = "customer-1", role: str = "customer"
 ) -> Proposal:
     """block_card of agent_tools, as answer_chat invokes it after the person's yes."""
-    session = {
-        "personId": asker,
-        "role": role,
-        "customerId": customer_id,
-        "conversationId": str(uuid.uuid4()),
-        "turn": "1",
-        "correlationId": f"chat-{card_id}",
-    }
-    event = {
-        "messageVersion": "1.0",
-        "agent": {"name": "bank", "id": "AGENT12345", "alias": "ALIAS12345", "version": "1"},
-        "inputText": "",
-        "sessionId": session["conversationId"],
-        "actionGroup": "BankOperations",
-        "function": "block_card",
-        "parameters": [
-            {"name": "cardId", "type": "string", "value": card_id},
-            {"name": "reason", "type": "string", "value": "stolen"},
-        ],
-        "sessionAttributes": session,
-        "promptSessionAttributes": {},
-    }
-    name = stack.outputs["AgentToolsFunctionName"]
-    answer = json.load(stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
-    body = json.loads(answer["response"]["functionResponse"]["responseBody"]["TEXT"]["body"])
+    arguments = {"cardId": card_id, "reason": "stolen"}
+    body = tool_said(stack, "block_card", arguments, customer_id=customer_id, about=card_id, person_id=asker, role=role)
     assert body["state"] == "proposed", body
     return Proposal(body["data"]["action"]["actionId"], card_id, customer_id)
 

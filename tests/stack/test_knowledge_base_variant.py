@@ -1,6 +1,5 @@
 """Retrieval=knowledge-base: the same template and the same documents, searched by the knowledge base."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from local.process import EngineProcess
 from tests.documents_builder import sample_document
 from tests.engine.stacks import Client
+from tests.stack.agent_tools_calls import tool_said
 from tests.stack.deployed import Stack, deploy, iam_decision
 from tests.stack.observers import observe_bus
 from tests.stack.test_documents import outcome, stored, upload
@@ -45,28 +45,8 @@ def documents(variant: Stack) -> Mapping[str, str]:
 
 def asked(stack: Stack, customer: str, question: str = QUESTION) -> Any:
     """What search_documents answers to a customer in a chat."""
-    session = {
-        "personId": f"person-of-{customer}",
-        "role": "customer",
-        "customerId": customer,
-        "conversationId": "3f0c7a52-6d1b-4c58-9a3e-0d5f6a7b8c9d",
-        "turn": "1",
-        "correlationId": f"chat-{customer}",
-    }
-    event = {
-        "messageVersion": "1.0",
-        "agent": {"name": "bank", "id": "AGENT12345", "alias": "ALIAS12345", "version": "1"},
-        "inputText": "",
-        "sessionId": session["conversationId"],
-        "actionGroup": "BankOperations",
-        "function": "search_documents",
-        "parameters": [{"name": "question", "type": "string", "value": question}],
-        "sessionAttributes": session,
-        "promptSessionAttributes": {},
-    }
-    name = stack.outputs["AgentToolsFunctionName"]
-    answer = json.load(stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
-    body = json.loads(answer["response"]["functionResponse"]["responseBody"]["TEXT"]["body"])
+    asking = {"customer_id": customer, "about": customer, "person_id": f"person-of-{customer}"}
+    body = tool_said(stack, "search_documents", {"question": question}, **asking)
     assert body["state"] == "done", body
     return body
 

@@ -25,6 +25,7 @@ from quarantine import Quarantine
 from scoring import score_batch
 from stream_records import StreamRecord
 from tests.engine.waiting import wait_until
+from tests.stack.agent_tools_calls import tool_said
 from tests.stack.deployed import Stack, a_transaction, body_of, iam_decision, now, table_arn
 from tests.stack.observers import BusObserver, Envelope
 from tests.stack.test_documents_api import Somebody, somebody
@@ -123,31 +124,15 @@ def a_past(people: People, scored_in_the_past: Callable[..., None]) -> Callable[
 
 def open_case(stack: Stack, transaction: Transaction, role: str = "customer") -> str:
     """open_case of agent_tools, as answer_chat invokes it; the case's id."""
-    session = {
-        "personId": "customer-1",
-        "role": role,
-        "customerId": transaction.customer_id,
-        "conversationId": str(uuid.uuid4()),
-        "turn": "1",
-        "correlationId": f"chat-{transaction.transaction_id}",
-    }
-    event = {
-        "messageVersion": "1.0",
-        "agent": {"name": "bank", "id": "AGENT12345", "alias": "ALIAS12345", "version": "1"},
-        "inputText": "",
-        "sessionId": session["conversationId"],
-        "actionGroup": "BankOperations",
-        "function": "open_case",
-        "parameters": [
-            {"name": "subject", "type": "string", "value": "I did not pay this"},
-            {"name": "transactionId", "type": "string", "value": transaction.transaction_id},
-        ],
-        "sessionAttributes": session,
-        "promptSessionAttributes": {},
-    }
-    name = stack.outputs["AgentToolsFunctionName"]
-    answer = json.load(stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
-    body = json.loads(answer["response"]["functionResponse"]["responseBody"]["TEXT"]["body"])
+    arguments = {"subject": "I did not pay this", "transactionId": transaction.transaction_id}
+    body = tool_said(
+        stack,
+        "open_case",
+        arguments,
+        customer_id=transaction.customer_id,
+        about=transaction.transaction_id,
+        role=role,
+    )
     assert body["state"] == "done", body
     return str(body["data"]["case"]["caseId"])
 
