@@ -1,6 +1,5 @@
 """What every test shares: no AWS credentials but made-up ones, and one embedded AWS for those that ask for it."""
 
-import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Any
 
 import hypothesis
 import pytest
-from botocore.config import Config
-from botocore.session import Session
 
 from local.process import EngineProcess
+from tests.engine.root_clients import root_clients
 from tests.samlocal.containers import bridge_address
 from tests.stack.deployed import Stack, deploy
 
@@ -49,18 +47,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 def aws(engine: EngineProcess) -> Callable[[str], Any]:
     """``aws("kinesis")`` is the boto3 client of the engine's root identity; making one takes long, so each is kept."""
 
-    @functools.cache
-    def client(service: str) -> Any:
-        return Session().create_client(
-            service,
-            endpoint_url=engine.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - made up: the engine's root identity
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
-        )
-
-    return client
+    return root_clients(engine, read_timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ Skipped, with the reason, where `make models` was not run: the weights are 1.1 G
 machine with little to spare each test takes a minute or two.
 """
 
-import functools
 import json
 import os
 import signal
@@ -13,14 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.session import Session
 
 from backbone import contracts
 from local.models.profile import ProfileError, profile_from
 from local.process import EngineProcess
 from tests.documents_builder import sample_document
+from tests.engine.root_clients import root_clients
 from tests.engine.waiting import wait_until
 from tests.stack.deployed import Stack, deploy
 from tests.stack.observers import BusObserver
@@ -80,19 +78,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 @pytest.fixture(scope="module")
 def aws(engine: EngineProcess) -> Callable[[str], Any]:
     """Clients of that engine."""
-
-    @functools.cache
-    def client(service: str) -> Any:
-        return Session().create_client(
-            service,
-            endpoint_url=engine.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - made up: the engine's root identity
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=600),
-        )
-
-    return client
+    return root_clients(engine, read_timeout=600)
 
 
 @pytest.fixture(scope="module")

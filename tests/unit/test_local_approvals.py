@@ -8,6 +8,7 @@ from local import approvals
 from local.api_client import ApiError
 from local.approvals import Approvals, line_of, lines_of, signed_in
 from local.people import PersonError, UserPool
+from tests.unit.fake_rest_api import Api
 
 URL = "https://api/approvals"
 ID = "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11"
@@ -35,18 +36,6 @@ ACTION: dict[str, Any] = {
     ],
     "seen": "d1",
 }
-
-
-class Api:
-    """Answers what it is told to, and keeps what it was asked."""
-
-    def __init__(self, status: int, body: object) -> None:
-        self.answer = (status, body)
-        self.asked: list[tuple[object, ...]] = []
-
-    def __call__(self, *asked: object) -> tuple[int, Any]:
-        self.asked.append(asked)
-        return self.answer
 
 
 def test_waiting_actions_are_one_line_each() -> None:

@@ -8,6 +8,7 @@ import backbone.cases
 from local.api_client import ApiError
 from local.approvals import Approvals, waiting_lines
 from local.cases import OUTCOMES, Cases, line_of, lines_of
+from tests.unit.fake_rest_api import Api
 
 URL = "https://api/cases"
 ID = "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11"
@@ -32,18 +33,6 @@ TRANSACTION = {
     "score": 0.9,
     "reasons": [{"code": "AMOUNT_ABOVE_LIMIT", "explanation": "More than 8,000."}],
 }
-
-
-class Api:
-    """Answers what it is told to, and keeps what it was asked."""
-
-    def __init__(self, status: int, body: object) -> None:
-        self.answer = (status, body)
-        self.asked: list[tuple[object, ...]] = []
-
-    def __call__(self, *asked: object) -> tuple[int, Any]:
-        self.asked.append(asked)
-        return self.answer
 
 
 def test_open_case_is_one_line() -> None:
