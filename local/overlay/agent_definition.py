@@ -12,7 +12,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 
 from local.overlay.bedrock_runtime import foundation_model
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import invalid
 
 _MOST_PARAMETERS = 5
 _MOST_FUNCTIONS = 11
@@ -97,12 +97,12 @@ def agent_from(agent: Record, action_groups: Iterable[Record], knowledge_bases: 
     """The working draft that the records say; raises ServiceError (ValidationException) where it cannot be run."""
     for wanted in _UNSERVED:
         if agent.get(wanted[0].upper() + wanted[1:]):
-            raise refused(f"The local Bedrock Agents do not serve {wanted}.")
+            raise invalid(f"The local Bedrock Agents do not serve {wanted}.")
     if agent.get("AgentCollaboration") not in (None, "DISABLED"):
-        raise refused("The local Bedrock Agents do not serve agentCollaboration.")
+        raise invalid("The local Bedrock Agents do not serve agentCollaboration.")
     for name in ("Instruction", "FoundationModel", "AgentResourceRoleArn"):
         if not agent.get(name):
-            raise refused(f"Failed to prepare agent: {name[0].lower() + name[1:]} is missing.")
+            raise invalid(f"Failed to prepare agent: {name[0].lower() + name[1:]} is missing.")
     foundation_model(agent["FoundationModel"])
     guardrail = agent.get("GuardrailConfiguration") or {}
     return Agent(
@@ -132,20 +132,16 @@ def require_runnable(group: Record) -> None:
         return
     if signature or group.get("ApiSchema"):
         what = signature or "an API schema"
-        raise refused(f"Action group {group['ActionGroupName']}: the local agents serve function schemas, not {what}.")
+        raise invalid(f"Action group {group['ActionGroupName']}: the local agents serve function schemas, not {what}.")
     executor = group.get("ActionGroupExecutor") or {}
     if not executor.get("lambda") and executor.get("customControl") != "RETURN_CONTROL":
-        raise refused(f"Action group {group['ActionGroupName']} has no executor: a Lambda function or RETURN_CONTROL.")
+        raise invalid(f"Action group {group['ActionGroupName']} has no executor: a Lambda function or RETURN_CONTROL.")
     functions = (group.get("FunctionSchema") or {}).get("functions") or []
     if not functions:
-        raise refused(f"Action group {group['ActionGroupName']} has no function in its functionSchema.")
+        raise invalid(f"Action group {group['ActionGroupName']} has no function in its functionSchema.")
     for function in functions:
         if len(function.get("parameters") or {}) > _MOST_PARAMETERS:
-            raise refused(f"Function {function['name']} has more than {_MOST_PARAMETERS} parameters.")
-
-
-def refused(message: str) -> ServiceError:
-    return ServiceError("ValidationException", 400, message)
+            raise invalid(f"Function {function['name']} has more than {_MOST_PARAMETERS} parameters.")
 
 
 def _functions(action_groups: Iterable[Record]) -> tuple[Function, ...]:
@@ -156,9 +152,9 @@ def _functions(action_groups: Iterable[Record]) -> tuple[Function, ...]:
             found.extend(_function(group, function) for function in group["FunctionSchema"]["functions"])
     names = [function.name for function in found]
     if len(names) != len(set(names)):
-        raise refused("Two functions of the agent have the same name; give each a name of its own.")
+        raise invalid("Two functions of the agent have the same name; give each a name of its own.")
     if len(names) > _MOST_FUNCTIONS:
-        raise refused(f"The agent has {len(names)} functions; the quota is {_MOST_FUNCTIONS} enabled ones.")
+        raise invalid(f"The agent has {len(names)} functions; the quota is {_MOST_FUNCTIONS} enabled ones.")
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from local.overlay import agent_traces as traces
 from local.overlay.agent_actions import ActionAnswer, Conversation, parameters_of
 from local.overlay.agent_definition import Agent, Function, KnowledgeBaseUse
 from local.overlay.agent_sessions import Message, Pending, Session, ToolCall
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import ServiceError, invalid
 
 _MOST_STEPS = 10
 _MOST_RETURNED = 5  # what one returnControl event may carry, by botocore's model
@@ -95,7 +95,7 @@ def answer_results(turn: Turn, invocation_id: str, results: Sequence[Json]) -> I
     """The events of a turn that goes on with what the caller answers to its ``returnControl``."""
     pending = turn.session.pending
     if pending is None or pending.invocation_id != invocation_id:
-        raise _invalid("The invocationId does not match any pending invocation of this session.")
+        raise invalid("The invocationId does not match any pending invocation of this session.")
     answers = [_matching(call, results) for call in pending.calls]
     turn.input_text = pending.input_text
     turn.messages = list(pending.messages)
@@ -274,9 +274,9 @@ def _matching(call: ToolCall, results: Sequence[Json]) -> Json:
         if (given.get("actionGroup"), given.get("function")) != (function.action_group, function.name):
             continue
         if function.needs_confirmation and given.get("confirmationState") not in ("CONFIRM", "DENY"):
-            raise _invalid(f"The result of {function.name} needs confirmationState CONFIRM or DENY.")
+            raise invalid(f"The result of {function.name} needs confirmationState CONFIRM or DENY.")
         return given
-    raise _invalid(f"returnControlInvocationResults has no functionResult of {function.action_group}/{function.name}.")
+    raise invalid(f"returnControlInvocationResults has no functionResult of {function.action_group}/{function.name}.")
 
 
 def _resumed(turn: Turn, call: ToolCall, given: Json) -> Steps[Message]:
@@ -348,7 +348,3 @@ def _trace(content: dict[str, Any]) -> Event:
 
 def _dependency_failed(message: str) -> ServiceError:
     return ServiceError("DependencyFailedException", 424, message)
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("ValidationException", 400, message)

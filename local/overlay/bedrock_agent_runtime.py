@@ -35,13 +35,13 @@ from local.overlay.agent_actions import run_action
 from local.overlay.agent_definition import Agent, KnowledgeBaseUse
 from local.overlay.agent_orchestration import Event, Ports, Turn, answer_results, answer_text, chunk_of
 from local.overlay.agent_sessions import Key, Session, Sessions
-from local.overlay.authorization import Response, refusal_of_caller, refusal_of_role
+from local.overlay.authorization import refusal_of_caller, refusal_of_role
 from local.overlay.bedrock_agents import version_behind
 from local.overlay.bedrock_guardrails import guard
 from local.overlay.bedrock_knowledge_bases import Embed, remembering, retrieve
 from local.overlay.bedrock_runtime import arns_of, converse, embed, exception_frame, models_of
 from local.overlay.engine_hooks import Engine, Receive, Send, original, replace
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import ServiceError, invalid, json_answer, json_object
 
 logger = logging.getLogger("local.bedrock.agents")
 
@@ -74,10 +74,10 @@ def install(engine: Engine) -> None:
                 agent_id, alias_id, session_id = map(unquote, invocation.groups())
                 _authorise(agent_id, alias_id, headers, query)
                 address = _Address(version_behind(agent_id, alias_id), alias_id, session_id)
-                return _streamed(calls, _accepted(runtime, address, _document(body)))
+                return _streamed(calls, _accepted(runtime, address, json_object(body or b"{}")))
             if retrieval and method == "POST":
-                search = partial(retrieve, runtime.embed, unquote(retrieval[1]), _document(body))
-                return _json({"retrievalResults": await _in_thread(calls, search)})
+                search = partial(retrieve, runtime.embed, unquote(retrieval[1]), json_object(body or b"{}"))
+                return json_answer({"retrievalResults": await _in_thread(calls, search)})
             if path.startswith(_RECORDS):
                 return await records(method, path, headers, body, query)
             raise ServiceError(
@@ -160,7 +160,7 @@ def _require_role(agent: Agent, action: str, resource_arn: str) -> None:
 def _accepted(runtime: _Runtime, address: _Address, request: Mapping[str, Any]) -> _Invocation:
     """The request as something to run; raises ServiceError where it cannot be."""
     if not _SESSION_ID.fullmatch(address.session_id):
-        raise _invalid("sessionId has 2 to 100 of the characters 0-9 a-z A-Z . _ : -")
+        raise invalid("sessionId has 2 to 100 of the characters 0-9 a-z A-Z . _ : -")
     state = request.get("sessionState") or {}
     _refuse_unserved(request, state)
     if request.get("endSession"):
@@ -168,7 +168,7 @@ def _accepted(runtime: _Runtime, address: _Address, request: Mapping[str, Any]) 
         return _Invocation(address, False, _farewell(), lambda: None)
     results = state.get("returnControlInvocationResults") or []
     if not results and not str(request.get("inputText") or "").strip():
-        raise _invalid("inputText is required where returnControlInvocationResults has nothing.")
+        raise invalid("inputText is required where returnControlInvocationResults has nothing.")
     session = runtime.sessions.take(address.key, address.agent.idle_seconds)
     turn = _turn(runtime, address, session, request)
     events = answer_results(turn, str(state.get("invocationId", "")), results) if results else answer_text(turn)
@@ -215,7 +215,7 @@ def _refuse_unserved(request: Mapping[str, Any], state: Mapping[str, Any]) -> No
     if (request.get("streamingConfigurations") or {}).get("streamFinalResponse"):
         unserved.append("streamFinalResponse")
     if unserved:
-        raise _invalid(f"The local Bedrock Agents do not serve {', '.join(unserved)}.")
+        raise invalid(f"The local Bedrock Agents do not serve {', '.join(unserved)}.")
 
 
 def _farewell() -> Iterator[Event]:
@@ -293,24 +293,6 @@ async def _in_thread[Found](calls: ThreadPoolExecutor, call: Callable[[], Found]
 
 def _alias_arn(agent_id: str, alias_id: str) -> str:
     return f"arn:aws:bedrock:{get_region()}:{get_account_id()}:agent-alias/{agent_id}/{alias_id}"
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body or b"{}")
-    except ValueError as error:
-        raise _invalid(f"The request body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise _invalid("The request body is not a JSON object.")
-    return document
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("ValidationException", 400, message)
 
 
 def _out_of_reach(*_: object) -> str:

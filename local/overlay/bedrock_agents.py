@@ -23,11 +23,11 @@ from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import bedrock_agent
 
 from local.overlay import bedrock_agent_types
-from local.overlay.agent_definition import Agent, agent_from, refused, require_runnable
+from local.overlay.agent_definition import Agent, agent_from, require_runnable
 from local.overlay.authorization import Response
 from local.overlay.cloudformation_types import register
 from local.overlay.engine_hooks import Engine, original, replace
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import ServiceError, invalid, json_object
 
 TEST_ALIAS_ID = "TSTALIASID"
 _DRAFT = "DRAFT"
@@ -104,8 +104,8 @@ def _create_action_group(operation: Operation, agent_id: str, version: str, body
     if agent_id not in bedrock_agent._agents:
         raise _missing()
     if version != _DRAFT:
-        raise refused("Only the DRAFT version of an agent can be edited.")
-    asked = _document(body)
+        raise invalid("Only the DRAFT version of an agent can be edited.")
+    asked = json_object(body or b"{}")
     require_runnable(
         {
             "ActionGroupName": asked.get("actionGroupName"),
@@ -129,13 +129,13 @@ def _edit(operation: Operation, agent_id: str, *arguments: Any) -> Response:
 def _create_alias(operation: Operation, agent_id: str, body: bytes) -> Response:
     if agent_id not in bedrock_agent._agents:
         raise _missing()
-    return operation(agent_id, json.dumps(_routed(agent_id, _document(body))).encode())
+    return operation(agent_id, json.dumps(_routed(agent_id, json_object(body or b"{}"))).encode())
 
 
 def _update_alias(operation: Operation, agent_id: str, alias_id: str, body: bytes) -> Response:
     if f"{agent_id}/{alias_id}" not in bedrock_agent._agent_aliases:
         raise _missing()
-    return operation(agent_id, alias_id, json.dumps(_routed(agent_id, _document(body))).encode())
+    return operation(agent_id, alias_id, json.dumps(_routed(agent_id, json_object(body or b"{}"))).encode())
 
 
 def _routed(agent_id: str, alias: dict[str, Any]) -> dict[str, Any]:
@@ -145,14 +145,14 @@ def _routed(agent_id: str, alias: dict[str, Any]) -> dict[str, Any]:
         return alias | {"routingConfiguration": [{"agentVersion": _new_version(agent_id)}]}
     version = routes[0].get("agentVersion")
     if len(routes) != 1 or version == _DRAFT or f"{agent_id}/{version}" not in _prepared:
-        raise refused(f"An alias points at one version of the agent; version {version} is none.")
+        raise invalid(f"An alias points at one version of the agent; version {version} is none.")
     return alias
 
 
 def _new_version(agent_id: str) -> str:
     record = bedrock_agent._agents[agent_id]
     if record["AgentStatus"] != "PREPARED":
-        raise refused(
+        raise invalid(
             "Create operation can't be performed on AgentAlias when Agent is in Not Prepared state. "
             "Prepare the agent and try again."
         )
@@ -189,22 +189,12 @@ def _delete_agent(operation: Operation, agent_id: str, query: Mapping[str, list[
 def _found(agent_id: str, version: str) -> Agent:
     agent: Agent | None = _prepared.get(f"{agent_id}/{version}")
     if agent is None:
-        raise refused(f"Agent {agent_id} is not prepared. Prepare the agent and try again.")
+        raise invalid(f"Agent {agent_id} is not prepared. Prepare the agent and try again.")
     return agent
 
 
 def _below(store: AccountRegionScopedDict, prefix: str) -> list[dict[str, Any]]:
     return [record for key, record in store.items() if key.startswith(prefix)]
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body or b"{}")
-    except ValueError as error:
-        raise refused(f"The request body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise refused("The request body is not a JSON object.")
-    return document
 
 
 def _missing() -> ServiceError:

@@ -37,7 +37,7 @@ from local.models.description import describe
 from local.models.profile import HOW_TO_CHANGE, profile_from
 from local.overlay.authorization import Response, refusal_of_caller
 from local.overlay.engine_hooks import AsgiApp, Engine, Receive, Scope, Send, original, replace
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import ServiceError, invalid, json_answer, json_object
 
 # Foundation models that take Converse with a forced tool, as of 2026-11: a misspelt id must fail here as there.
 _TEXT_MODELS = frozenset(
@@ -94,7 +94,7 @@ def install(engine: Engine) -> None:
             operation, model_id = _route(method, path)
             _authorise(model_id, _ACTIONS[operation], headers, query)
             resolved = foundation_model(model_id)
-            return await _answer(models, calls, operation, resolved, _document(body))
+            return await _answer(models, calls, operation, resolved, json_object(body))
         except ServiceError as error:
             return _refuse(error)
 
@@ -171,14 +171,14 @@ async def _answer(
 ) -> Any:
     embeds = foundation_model == EMBEDDING_MODEL
     if embeds and operation == "invoke":
-        return _json(await _asked(calls, models.embed, request))
+        return json_answer(await _asked(calls, models.embed, request))
     if embeds or operation.startswith("invoke"):
-        raise _invalid(
+        raise invalid(
             "This action doesn't support the model that you provided. The local models serve InvokeModel for "
             f"{EMBEDDING_MODEL}, and Converse and ConverseStream for the models of text."
         )
     if operation == "converse":
-        return _json(await _asked(calls, models.converse, request))
+        return json_answer(await _asked(calls, models.converse, request))
     return await _stream(calls, models.converse_stream(request))
 
 
@@ -213,7 +213,7 @@ def foundation_model(model_id: str) -> str:
     if prefix in _PROFILE_REGIONS and get_region().startswith(_PROFILE_REGIONS[prefix]) and rest in _TEXT_MODELS:
         return rest
     if name not in _TEXT_MODELS | {EMBEDDING_MODEL}:
-        raise _invalid("The provided model identifier is invalid.")
+        raise invalid("The provided model identifier is invalid.")
     return name
 
 
@@ -270,27 +270,9 @@ def exception_frame(name: str, message: str) -> bytes:
     return bytes(encode(headers, json.dumps({"message": message}).encode()))
 
 
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise _invalid(f"The request body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise _invalid("The request body is not a JSON object.")
-    return document
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
-
-
 def _refuse(error: ServiceError) -> Response:
     headers = {"Content-Type": "application/json", "x-amzn-errortype": error.code}
     return error.status, headers, json.dumps({"message": error.message}).encode()
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("ValidationException", 400, message)
 
 
 def _out_of_reach(*_: object, **__: object) -> str:

@@ -21,7 +21,7 @@ from ministack.services import bedrock_agent
 
 from local.overlay.authorization import Response, refusal_of_role
 from local.overlay.engine_hooks import Engine, original, replace
-from local.overlay.service_routes import ServiceError
+from local.overlay.service_routes import ServiceError, invalid
 
 _AT_ONCE = 10
 _LONGEST_ATTRIBUTES_BYTES = 2_048
@@ -69,7 +69,7 @@ def _ingest(base_id: str, source_id: str, request: Json) -> list[dict[str, Any]]
     documents = _bounded(request.get("documents"))
     read = [(_id_of(document), *_content(document)) for document in documents]
     if len({identity for identity, _, _ in read}) != len(read):
-        raise _invalid("The ids of the documents in a request must differ.")
+        raise invalid("The ids of the documents in a request must differ.")
     _require_custom(base_id, source_id)
     refusal = _refusal(base_id)
     for identity, text, attributes in read:
@@ -123,20 +123,20 @@ def _detail(base_id: str, source_id: str, identity: str) -> dict[str, Any]:
 
 def _bounded(given: Any) -> Sequence[Json]:
     if not isinstance(given, list) or not 1 <= len(given) <= _AT_ONCE:
-        raise _invalid(f"A request names 1 to {_AT_ONCE} documents.")
+        raise invalid(f"A request names 1 to {_AT_ONCE} documents.")
     return given
 
 
 def _require_custom(base_id: str, source_id: str) -> None:
     kind = (bedrock_agent._data_sources[f"{base_id}/{source_id}"].get("DataSourceConfiguration") or {}).get("type")
     if kind != "CUSTOM":
-        raise _invalid(f"The data source is of type {kind}; the local one takes documents directly if it is CUSTOM.")
+        raise invalid(f"The data source is of type {kind}; the local one takes documents directly if it is CUSTOM.")
 
 
 def _id_of(document: Json) -> str:
     content = document.get("content") or {}
     if content.get("dataSourceType") != "CUSTOM" or not content.get("custom"):
-        raise _invalid("The local knowledge bases take documents of dataSourceType CUSTOM directly.")
+        raise invalid("The local knowledge bases take documents of dataSourceType CUSTOM directly.")
     return _identity({"custom": content["custom"].get("customDocumentIdentifier")})
 
 
@@ -144,7 +144,7 @@ def _identity(named: Json) -> str:
     """The id in a document's identifier; an S3 document goes by its address, as the engine keeps it."""
     identity = (named.get("custom") or {}).get("id") or (named.get("s3") or {}).get("uri")
     if not identity:
-        raise _invalid("A document needs an id.")
+        raise invalid("A document needs an id.")
     return str(identity)
 
 
@@ -154,17 +154,17 @@ def _content(document: Json) -> tuple[str, dict[str, Any]]:
     inline = custom.get("inlineContent") or {}
     text = (inline.get("textContent") or {}).get("data")
     if custom.get("sourceType") != "IN_LINE" or inline.get("type") != "TEXT" or not text:
-        raise _invalid("The local knowledge bases take inline text directly, and nothing else.")
+        raise invalid("The local knowledge bases take inline text directly, and nothing else.")
     metadata = document.get("metadata") or {"type": "IN_LINE_ATTRIBUTE"}
     if metadata.get("type") != "IN_LINE_ATTRIBUTE" or metadata.get("accessControlList"):
-        raise _invalid("The local knowledge bases take inline attributes, and nothing else.")
+        raise invalid("The local knowledge bases take inline attributes, and nothing else.")
     return str(text), {one["key"]: _value(one.get("value") or {}) for one in metadata.get("inlineAttributes") or []}
 
 
 def _value(typed: Json) -> Any:
     member = _VALUES.get(str(typed.get("type")))
     if member is None or member not in typed:
-        raise _invalid(f"An attribute of type {typed.get('type')} needs {member or 'another type'}.")
+        raise invalid(f"An attribute of type {typed.get('type')} needs {member or 'another type'}.")
     return typed[member]
 
 
@@ -188,7 +188,3 @@ def _refusal(base_id: str) -> str | None:
         if resource and (refusal := refusal_of_role(base["RoleArn"], _PRINCIPAL, action, resource, arn)):
             return refusal
     return None
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("ValidationException", 400, message)

@@ -33,6 +33,27 @@ class ServiceError(Exception):
         self.message = message
 
 
+def invalid(message: str) -> ServiceError:
+    """ValidationException, as the services of Bedrock have it."""
+    return ServiceError("ValidationException", 400, message)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a request body is; raises ServiceError (ValidationException) where it is none."""
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise invalid(f"The request body is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise invalid("The request body is not a JSON object.")
+    return document
+
+
+def json_answer(document: Mapping[str, Any]) -> Response:
+    """The response 200 that carries ``document`` as it is."""
+    return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, understood: the operation of the model and its parameters under the model's names."""
