@@ -173,7 +173,7 @@ def _arguments(tool: str, parameters: Iterable[Mapping[str, str]]) -> dict[str, 
 def _result(text: str) -> ToolResult:
     try:
         return read_result(text)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ToolResult("failed", (AWAY,), text=text)
 
 

@@ -53,6 +53,9 @@ class Metadata:
     ``event_id`` is the key of idempotency: the same fact published twice carries the same id. ``correlation_id`` is
     shared by all that one input led to; ``causation_id`` names the event or record that led to this one.
     ``occurred_at`` is RFC 3339 in UTC; ``traceparent`` is W3C Trace Context, so that a trace crosses the bus.
+    ``causation_depth`` counts the events on the way from the outside to this one: 0 for one that the outside led to,
+    one more than its cause's for any other. A consumer that sets off new work refuses what lies too deep, so that no
+    chain of events goes round for ever.
     """
 
     event_id: str
@@ -62,6 +65,7 @@ class Metadata:
     occurred_at: str
     producer: str
     traceparent: str | None = None
+    causation_depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Event:
         }
         if metadata.traceparent is not None:
             said["traceparent"] = metadata.traceparent
+        if metadata.causation_depth:
+            said["causationDepth"] = metadata.causation_depth
         return {"metadata": said, "data": self.data}
 
 
@@ -137,6 +143,7 @@ def parse(detail_type: str, envelope: object) -> Event:
             said["occurredAt"],
             said["producer"],
             said.get("traceparent"),
+            said.get("causationDepth", 0),
         ),
         detail["data"],
     )
