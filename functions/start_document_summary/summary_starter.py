@@ -1,6 +1,5 @@
 """What start_document_summary writes to: the documents' table, and the state machine."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from arrivals import Arrival, SummaryInput
 from backbone.contracts import timestamp
 from backbone.errors import Rejected, Retryable
+from backbone.executions import Executions
 from backbone.json_objects import encode
 
 _SECONDS_PER_DAY = 86_400
@@ -77,15 +77,7 @@ class SummaryExecutions:
 
     def start(self, name: str, summary_input: SummaryInput) -> bool:
         """Starts the execution ``name``; False where there was one of that name within 90 days. Raises Retryable."""
-        try:
-            self.client.start_execution(
-                stateMachineArn=self.state_machine, name=name, input=json.dumps(encode(summary_input))
-            )
-        except (ClientError, BotoCoreError) as failed:
-            if _is(failed, "ExecutionAlreadyExists"):
-                return False
-            raise Retryable(f"start_execution {name}: {failed}") from failed
-        return True
+        return Executions(self.client, self.state_machine).start(name, encode(summary_input))
 
 
 def _is(failed: ClientError | BotoCoreError, code: str) -> bool:

@@ -1,14 +1,16 @@
 """Cases in DynamoDB: the table (caseId), an index by status and one by customer, both in order of openedAt.
 
-agent_tools adds the rows; what stands here reads them and closes them.
+agent_tools adds the rows of cases that a person opens; what stands here does the rest.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from backbone.cases import Case, Closer, Outcome, Status
-from backbone.table_calls import Item, pages, tried, written_if
+from backbone.cases import Case, Closer, Outcome, Reason, Status
+from backbone.errors import Retryable
+from backbone.investigations import Totals
+from backbone.table_calls import Item, item_of, pages, tried, written_if
 
 _PAGE = 100
 # A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
@@ -27,6 +29,70 @@ class CaseRows:
         key = {"caseId": {"S": case_id}}
         answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
         return _case(answer["Item"]) if "Item" in answer else None
+
+    def add(self, case: Case) -> Case:
+        """Keeps a new case with its event; answers what stands there, which is an earlier one where there was one.
+
+        Raises Retryable.
+        """
+        item = item_of(
+            {
+                "caseId": case.case_id,
+                "customerId": case.customer_id,
+                "subject": case.subject,
+                "transactionId": case.transaction_id,
+                "kind": case.kind,
+                "status": case.status,
+                "openedBy": case.opened_by,
+                "openedByRole": case.opened_by_role,
+                "openedAt": case.opened_at,
+                "correlationId": case.correlation_id,
+                "eventToPublish": case.event_to_publish,
+            }
+        )
+        condition = "attribute_not_exists(caseId)"
+        if written_if(self.client.put_item, TableName=self.table, Item=item, ConditionExpression=condition):
+            return case
+        standing = self.get(case.case_id)
+        if standing is None:
+            raise Retryable(f"{self.table}: case {case.case_id} was there and is gone")
+        return standing
+
+    def escalate(self, after: Case) -> bool:
+        """Writes that an open case is a person's now, with its event, where the events before it are out.
+
+        False, and nothing written, where it is closed, or was escalated before. Raises Retryable.
+        """
+        texts = {
+            "escalatedAt": after.escalated_at,
+            "escalatedBecause": after.escalated_because,
+            "eventToPublish": after.event_to_publish,
+        }
+        said = {name: text for name, text in texts.items() if text is not None}
+        return self._updated(
+            after.case_id,
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in said),
+            ConditionExpression=(
+                "#status = :open AND attribute_not_exists(eventToPublish) AND attribute_not_exists(escalatedAt)"
+            ),
+            ExpressionAttributeNames={"#status": "status", **{f"#{name}": name for name in said}},
+            ExpressionAttributeValues={":open": {"S": "open"}, **{f":{name}": {"S": said[name]} for name in said}},
+        )
+
+    def note_totals(self, case_id: str, totals: Totals) -> None:
+        """Writes what an investigation took, so far or in all, onto its case's row. Raises Retryable."""
+        numbers = {
+            "steps": totals.steps,
+            "inputTokens": totals.input_tokens,
+            "outputTokens": totals.output_tokens,
+            "costMicroDollars": totals.cost_micro_dollars,
+        }
+        self._updated(
+            case_id,
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in numbers),
+            ConditionExpression="attribute_exists(caseId)",
+            ExpressionAttributeValues={f":{name}": {"N": str(number)} for name, number in numbers.items()},
+        )
 
     def close(self, after: Case) -> bool:
         """Writes how an open case ends, with its event, where the events before it are out.
@@ -148,4 +214,6 @@ def _case(item: Item) -> Case:
         closed_at=text.get("closedAt"),
         note=text.get("note"),
         event_to_publish=text.get("eventToPublish"),
+        escalated_at=text.get("escalatedAt"),
+        escalated_because=cast("Reason | None", text.get("escalatedBecause")),
     )

@@ -1,15 +1,18 @@
-"""Cases: what somebody at the bank looks into, how it ends, and the event that tells of it.
+"""Cases: what somebody at the bank looks into, how it ends, and the events that tell of it.
 
-``agent_tools`` opens a case; an analyst closes it, once:
+``agent_tools`` opens a case for a person, an investigation one for itself; an analyst closes it, or the investigation
+where it came to a verdict, once:
 
     open -> closing -> closed
 
 ``closing`` is closed too, for everybody but the outbox: the bus may not have its CaseClosed yet, and an index finds
-such cases by it. Closing is one conditional write with its event, so that a case has one outcome however many ask.
+such cases by it. Closing is one conditional write with its event, so that a case has one outcome however many ask. A
+case that an investigation could not end is handed to a person: it stays open, and says why.
 Knows no AWS: ``case_rows`` keeps them.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +25,12 @@ type Status = Literal["open", "closing", "closed"]
 # What the case's transaction turned out to be; unresolved teaches nobody anything.
 type Outcome = Literal["confirmed_fraud", "genuine", "unresolved"]
 type Closer = Literal["analyst", "agent"]
+# Why an investigation gave its case to a person. asked: it could not tell. rejected, expired: what it proposed was. The
+# next four are its bounds. paused: somebody paused the agents. model_failed: the model gave no whole answer. not_found:
+# the transaction is gone. failed: anything else broke.
+type Reason = Literal[
+    "asked", "rejected", "expired", "steps", "tokens", "cost", "time", "paused", "model_failed", "not_found", "failed"
+]
 
 OUTCOMES: tuple[Outcome, ...] = ("confirmed_fraud", "genuine", "unresolved")
 
@@ -31,8 +40,8 @@ class Case:
     """A case as its row has it; times are RFC 3339 in UTC.
 
     ``opened_by`` and ``closed_by`` are people's ids, or "agent", in the roles beside them; ``kind`` is chat or
-    investigation. ``note`` says why it was closed so, in the analyst's words. ``event_to_publish`` is an event that the
-    bus may not have yet.
+    investigation. ``note`` says why it was closed so, in the closer's words. ``event_to_publish`` is an event that the
+    bus may not have yet. ``escalated_because`` says why an investigation gave it to a person.
     """
 
     case_id: str
@@ -51,6 +60,8 @@ class Case:
     closed_at: str | None = None
     note: str | None = None
     event_to_publish: str | None = None
+    escalated_at: str | None = None
+    escalated_because: Reason | None = None
 
     @property
     def is_open(self) -> bool:
@@ -72,6 +83,31 @@ def closed(case: Case, outcome: Outcome, *, closed_by: str, role: Closer, note: 
     return dataclasses.replace(ended, event_to_publish=as_text(_closed_event(ended, occasion)))
 
 
+def opened(case: Case, occasion: Occasion) -> Case:
+    """A case that an investigation opens, with its CaseOpened."""
+    said = {
+        "caseId": case.case_id,
+        "customerId": case.customer_id,
+        "transactionId": case.transaction_id,
+        "kind": case.kind,
+        "openedBy": case.opened_by_role,
+    }
+    return dataclasses.replace(case, event_to_publish=as_text(_event("CaseOpened", case, said, occasion)))
+
+
+def escalated(case: Case, reason: Reason, occasion: Occasion) -> Case:
+    """The case once an investigation gave it to a person, with its CaseEscalated; it stays open."""
+    given = dataclasses.replace(case, escalated_at=contracts.timestamp(occasion.now), escalated_because=reason)
+    said = {
+        "caseId": case.case_id,
+        "customerId": case.customer_id,
+        "transactionId": case.transaction_id,
+        "reason": reason,
+        "escalatedAt": given.escalated_at,
+    }
+    return dataclasses.replace(given, event_to_publish=as_text(_event("CaseEscalated", given, said, occasion)))
+
+
 def _closed_event(case: Case, occasion: Occasion) -> Event:
     said: dict[str, Any] = {
         "caseId": case.case_id,
@@ -83,8 +119,13 @@ def _closed_event(case: Case, occasion: Occasion) -> Event:
         "closedBy": case.closed_by_role,
         "closedAt": case.closed_at,
     }
+    return _event("CaseClosed", case, said, occasion)
+
+
+def _event(detail_type: str, case: Case, said: Mapping[str, Any], occasion: Occasion) -> Event:
+    """The one ``detail_type`` about the case; what is None in ``said`` is left out."""
     metadata = Metadata(
-        event_id=contracts.event_id("CaseClosed", case.case_id),
+        event_id=contracts.event_id(detail_type, case.case_id),
         event_version=1,
         correlation_id=case.correlation_id,
         causation_id=occasion.causation_id or contracts.event_id("CaseOpened", case.case_id),
@@ -92,4 +133,4 @@ def _closed_event(case: Case, occasion: Occasion) -> Event:
         producer=occasion.producer,
         traceparent=occasion.traceparent,
     )
-    return contracts.build("CaseClosed", {name: value for name, value in said.items() if value is not None}, metadata)
+    return contracts.build(detail_type, {name: value for name, value in said.items() if value is not None}, metadata)

@@ -35,6 +35,7 @@ SOURCES = {
     "ActionRejected": "backbone.agent",
     "CaseOpened": "backbone.cases",
     "CaseClosed": "backbone.cases",
+    "CaseEscalated": "backbone.cases",
 }
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
 _XRAY_PARENT = re.compile("[0-9a-f]{16}")

@@ -1,0 +1,33 @@
+"""Starting a state machine, once for each name."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backbone.errors import Retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """The executions of ``state_machine`` (ARN) behind ``client`` (boto3 "stepfunctions")."""
+
+    client: Any
+    state_machine: str
+
+    def start(self, name: str, given: Mapping[str, Any]) -> bool:
+        """Starts the execution ``name`` on ``given``; False where there was one of that name within 90 days.
+
+        Raises Retryable.
+        """
+        try:
+            self.client.start_execution(stateMachineArn=self.state_machine, name=name, input=json.dumps(given))
+        except ClientError as failed:
+            if failed.response["Error"]["Code"] == "ExecutionAlreadyExists":
+                return False
+            raise Retryable(f"start_execution {name}: {failed}") from failed
+        except BotoCoreError as failed:
+            raise Retryable(f"start_execution {name}: {failed}") from failed
+        return True
