@@ -8,7 +8,7 @@ data, and the system prompt says so.
 from collections.abc import Sequence
 from typing import Any
 
-from backbone.investigations import Investigation, Step, known_facts
+from backbone.investigations import Step, known_facts
 from backbone.model import Tool
 from next_moves import Move
 
@@ -27,22 +27,14 @@ SYSTEM = (
 )
 
 
-def goal_of(investigation: Investigation) -> str:
-    """What the investigation is for, in a sentence."""
-    return (
-        f"Decide whether transaction {investigation.transaction_id} of customer {investigation.customer_id}, paid with "
-        f"{investigation.card_id} at terminal {investigation.terminal_id}, was a fraud, and do what follows from it."
-    )
-
-
-def text_of(investigation: Investigation, steps: Sequence[Step], moves: Sequence[Move]) -> str:
+def text_of(goal: str, steps: Sequence[Step], moves: Sequence[Move]) -> str:
     """The prompt: the goal, what is known, what was done, what may be done next."""
     facts = [f"[{identity}] {sentence}" for identity, sentence in known_facts(steps)]
     done = [f"{step.number}. {step.move}: {step.outcome}" for step in steps]
     may = [f"- {move.name}: {move.description}" for move in moves]
     return "\n".join(
         [
-            f"Goal: {goal_of(investigation)}",
+            f"Goal: {goal}",
             "\nWhat is known:",
             *facts,
             "\nDone so far:",

@@ -75,16 +75,21 @@ def plan(investigation: Investigation, number: int, desk: Desk, now: float) -> P
     before = [step for step in steps if step.number < number]
     if planned is None:
         case = desk.cases.get(investigation.case_id)
-        if case is not None and not case.is_open:
+        if case is None or case.goal is None:
+            raise Rejected(f"INTERNAL: {investigation.case_id} has no goal")
+        if not case.is_open:
             return Plan("over", "", totals(before))
-        planned = desk.steps.add(_next_step(investigation, number, before, desk, now))
+        if [step.number for step in before] != list(range(1, number)):
+            raise Rejected(f"INTERNAL: {investigation.case_id} has no step {number - 1} for step {number} to follow")
+        planned = desk.steps.add(_next_step(investigation, case.goal, before, desk, now))
     reason = _reason(planned, before)
     return Plan(planned.kind, planned.move, totals([*before, planned]), reason)
 
 
-def _next_step(investigation: Investigation, number: int, before: Sequence[Step], desk: Desk, now: float) -> Step:
+def _next_step(investigation: Investigation, goal: str, before: Sequence[Step], desk: Desk, now: float) -> Step:
     if not before or any(step.outcome is None for step in before):
-        raise Rejected(f"INTERNAL: step {number} of {investigation.case_id} is planned before the last was observed")
+        raise Rejected(f"INTERNAL: {investigation.case_id} is planned on before its last step was observed")
+    number = before[-1].number + 1
     moves = allowed_moves(investigation, before)
     if len(moves) == 1:  # a person must go on: there is nothing to ask a model about
         _, why = why_nothing_is_left(before)
@@ -92,7 +97,7 @@ def _next_step(investigation: Investigation, number: int, before: Sequence[Step]
     answer = desk.planner.generate(
         tool=tool_for(before, moves),
         system=SYSTEM,
-        text=text_of(investigation, before, moves),
+        text=text_of(goal, before, moves),
         max_tokens=MAXIMUM_TOKENS,
     )
     desk.measure(answer)

@@ -214,6 +214,7 @@ def _case(item: Item) -> Case:
         closed_at=text.get("closedAt"),
         note=text.get("note"),
         event_to_publish=text.get("eventToPublish"),
+        goal=text.get("goal"),
         escalated_at=text.get("escalatedAt"),
         escalated_because=cast("Reason | None", text.get("escalatedBecause")),
     )

@@ -41,7 +41,8 @@ class Case:
 
     ``opened_by`` and ``closed_by`` are people's ids, or "agent", in the roles beside them; ``kind`` is chat or
     investigation. ``note`` says why it was closed so, in the closer's words. ``event_to_publish`` is an event that the
-    bus may not have yet. ``escalated_because`` says why an investigation gave it to a person.
+    bus may not have yet. ``goal`` is what an investigation is for; ``escalated_because`` says why it gave the case to a
+    person.
     """
 
     case_id: str
@@ -60,6 +61,7 @@ class Case:
     closed_at: str | None = None
     note: str | None = None
     event_to_publish: str | None = None
+    goal: str | None = None
     escalated_at: str | None = None
     escalated_because: Reason | None = None
 
