@@ -1,22 +1,17 @@
 """The document workflow as real executions whose steps do as a plan says: through every state and every Catch."""
 
 import json
-import re
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from local.process import PROJECT
-from tests.engine.functions import a_function, a_role
 from tests.engine.stacks import Client
-from tests.engine.waiting import wait_until
+from tests.workflow.planned_steps import Ended, a_machine, execution_of
 
 DEFINITION = (PROJECT / "statemachines" / "summarize_document.asl.json").read_text()
-SUBSTITUTIONS = sorted(set(re.findall(r"\$\{(\w+)\}", DEFINITION)))
 ANSWERS: dict[str, Any] = {
     "ExtractTextFunction": {"documentId": "d", "chunks": ["work/d/chunks/0001.json", "work/d/chunks/0002.json"]},
     "SummarizeChunkFunction": {"key": "work/d/chunk_summaries/0001.json"},
@@ -25,78 +20,21 @@ ANSWERS: dict[str, Any] = {
     "StoreSummaryFunction": {"summaryKey": "summaries/d.json"},
     "RejectDocumentFunction": {"reason": "the reason that people are told"},
 }
-# Raises, answers or dies as the plan for its step says, one entry a call; after the plan it answers as it should. The
-# plan travels in the document's id; the calls are counted in a file, which outlives a process that dies.
-STEP = """
-import hashlib, json, os, pathlib
-class Retryable(Exception): pass
-class Rejected(Exception): pass
-def handler(event, context):
-    plan = json.loads(event["documentId"]).get("{step}", [])
-    calls = pathlib.Path("{folder}", "{step}-" + hashlib.sha256(event["documentId"].encode()).hexdigest())
-    with calls.open("a") as file:
-        file.write(".")
-        call = file.tell()
-    todo = plan[call - 1] if call <= len(plan) else None
-    if isinstance(todo, dict):
-        return todo
-    if todo == "die":
-        os._exit(1)
-    if todo:
-        raise {{"Retryable": Retryable, "Rejected": Rejected}}.get(todo, KeyError)("CODE: " + todo)
-    return json.loads({answer!r})
-"""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How an execution ended, and the names of the states that it entered, in order."""
-
-    status: str
-    error: str | None
-    cause: str | None
-    entered: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
 def machine(aws: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The definition as it is deployed, over functions that do as they are told."""
-    with ExitStack() as resources:
-        definition, folder = DEFINITION, tmp_path_factory.mktemp("calls")
-        for name in SUBSTITUTIONS:
-            step = name.removesuffix("Function")
-            code = STEP.format(step=step, folder=folder, answer=json.dumps(ANSWERS[name]))
-            function = resources.enter_context(a_function(aws, code, timeout=10))
-            definition = definition.replace(f"${{{name}}}", function)
-        invoke = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
-        role = resources.enter_context(a_role(aws, invoke, service="states.amazonaws.com"))
-        machines = aws("stepfunctions")
-        arn = machines.create_state_machine(name=f"documents-{uuid4().hex[:8]}", definition=definition, roleArn=role)[
-            "stateMachineArn"
-        ]
+    folder = tmp_path_factory.mktemp("calls")
+    with a_machine(aws, DEFINITION, folder, answers=ANSWERS, plan_of='event["documentId"]') as arn:
         yield arn
-        machines.delete_state_machine(stateMachineArn=arn)
 
 
 def executed(aws: Client, machine: str, **plan: list[Any]) -> Ended:
     """Runs one document through the workflow; ``plan`` says by step what its calls do."""
-    machines = aws("stepfunctions")
     told = json.dumps(plan | {"id": uuid4().hex})
     document = {"documentId": told, "customerId": "CUST-1", "key": told, "versionId": "v"}
-    document |= {"correlationId": "correlation", "causationId": "causation"}
-    arn = machines.start_execution(stateMachineArn=machine, input=json.dumps(document))["executionArn"]
-
-    def ended() -> dict[str, Any] | None:
-        said: dict[str, Any] = machines.describe_execution(executionArn=arn)
-        return None if said["status"] == "RUNNING" else said
-
-    said = wait_until(ended, 60, "the execution ends")
-    assert said
-    events = machines.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-    entered = tuple(
-        event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event
-    )
-    return Ended(said["status"], said.get("error"), said.get("cause"), entered)
+    return execution_of(aws, machine, document | {"correlationId": "correlation", "causationId": "causation"})
 
 
 def test_document_goes_through_every_step_once_when_nothing_fails(aws: Client, machine: str) -> None:
