@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent user chat cases approve reject close-case lock clean
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent eval-investigation user chat cases case approve reject close-case pause-agents resume-agents lock clean
 
 # `sam build` asks PATH for python3.13 and pip: the project's own come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -79,6 +79,18 @@ close-case: ## close a case as an analyst: ID=<as make cases lists it> OUTCOME=c
 	@$(if $(and $(ID),$(OUTCOME)),,$(error Name both: make close-case ID=<as make cases lists it> OUTCOME=confirmed_fraud))scripts/bootstrap.sh run
 	@.venv/bin/python -m local.approvals close-case --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)" --outcome "$(OUTCOME)" --note "$(NOTE)"
 
+case: ## show a case as an analyst: what an agent knew, thought and did, step by step: ID=<as make cases lists it>
+	@$(if $(ID),,$(error Name it: make case ID=<as make cases lists it>))scripts/bootstrap.sh run
+	@.venv/bin/python -m local.approvals case --env "$(or $(ENV),local)" --name "$(NAME)" --id "$(ID)"
+
+pause-agents: ## stop agents before they do the next thing; their cases go to people, who work on; ENV=local (default), dev
+	@scripts/bootstrap.sh run
+	@.venv/bin/python -m local.agents pause --env "$(or $(ENV),local)"
+
+resume-agents: ## let agents act again; cases that went to people meanwhile stay with them
+	@scripts/bootstrap.sh run
+	@.venv/bin/python -m local.agents resume --env "$(or $(ENV),local)"
+
 # ---- checking -------------------------------------------------------------------------------------------------------
 
 test: ## run every test; what needs a container skips itself and says so (ARGS="-k name" picks)
@@ -100,6 +112,10 @@ eval-documents: ## measure how well documents are judged, summarised and found; 
 eval-agent: ## play conversations and attacks to the chat on the embedded AWS, judge what was done; fails under its bar
 	@scripts/bootstrap.sh dev
 	@$(CODE) .venv/bin/python -m evaluation.agent
+
+eval-investigation: ## have the agent investigate flagged transactions whose truth is known; fails under its bar (ARGS="--cases 50")
+	@scripts/bootstrap.sh dev
+	@$(CODE) .venv/bin/python -m evaluation.investigation $(ARGS)
 
 bench: ## measure on the embedded AWS (RECORDS=<how many>)
 	@scripts/bootstrap.sh dev

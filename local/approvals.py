@@ -114,6 +114,9 @@ def run(arguments: argparse.Namespace, client: people.Client, outputs: Mapping[s
         if arguments.verb == "cases":
             sys.stdout.write("\n".join(waiting_lines(approvals, looked_into)) + "\n")
             return
+        if arguments.verb == "case":
+            sys.stdout.write("\n".join(cases.lines_of(looked_into.look_at(arguments.id))) + "\n")
+            return
         if arguments.verb == "close-case":
             close_case(looked_into, arguments, name)
             return
@@ -142,7 +145,7 @@ def close_case(looked_into: Cases, arguments: argparse.Namespace, name: str) -> 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.approvals", description="Decide on proposed actions.")
-    parser.add_argument("verb", choices=("cases", "approve", "reject", "close-case"))
+    parser.add_argument("verb", choices=("cases", "case", "approve", "reject", "close-case"))
     parser.add_argument("--env", default="local", help="local (default), dev or prod, as in samconfig.toml")
     parser.add_argument("--id", default="", help="the action's or the case's id, as `cases` lists it")
     parser.add_argument("--outcome", default="", choices=("", *cases.OUTCOMES), help="what a case came to")

@@ -38,9 +38,10 @@ class Cases:
 def line_of(case: View) -> str:
     """A case in one line."""
     about = f" about {case['transactionId']}" if "transactionId" in case else ""
+    because = f"; given to a person: {case['escalatedBecause']}" if "escalatedBecause" in case else ""
     return (
         f"{case['caseId']}  case{about} of {case['customerId']}: {case['subject']}; "
-        f"opened by {case['openedBy']['role']}, {case['openedAt']}"
+        f"opened by {case['openedBy']['role']}, {case['openedAt']}{because}"
     )
 
 
@@ -54,4 +55,18 @@ def lines_of(case: View) -> list[str]:
         lines.append(f"  {amount} at {transaction['terminalId']}, {transaction['occurredAt']}")
         lines.append(f"  score {transaction['score']:.3f}, {flagged}")
         lines += [f"  {reason['code']}: {reason['explanation']}" for reason in transaction["reasons"]]
-    return lines
+    investigation = case.get("investigation")
+    return lines if investigation is None else lines + investigation_lines(investigation)
+
+
+def investigation_lines(investigation: View) -> list[str]:
+    """What an agent knew, thought and did in a case, step by step."""
+    lines = [f"  goal: {investigation['goal']}"]
+    for step in investigation["steps"]:
+        rests_on = f" [{', '.join(step['evidence'])}]" if step["evidence"] else ""
+        lines.append(f"  {step['step']}. {step['move']}: {step['reasoning']}{rests_on}")
+        lines += [f"       [{identity}] {fact}" for identity, fact in step["facts"].items()]
+        if "outcome" in step and not step["facts"]:
+            lines.append(f"       {step['outcome']}")
+    tokens = investigation["inputTokens"] + investigation["outputTokens"]
+    return [*lines, f"  {tokens:,} tokens, {investigation['costMicroDollars']:,} micro-dollars"]

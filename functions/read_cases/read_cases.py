@@ -17,6 +17,7 @@ from backbone.case_rows import CaseIndex, CaseRows
 from backbone.clients import client
 from backbone.identity import caller_of
 from backbone.rest import Answer, answer, answered
+from backbone.investigation_rows import InvestigationRows
 from backbone.settings import from_environment
 from case_transactions import CaseTransactions
 from case_views import view_case, view_list
@@ -28,6 +29,7 @@ class Settings:
     cases_status_index_name: str
     cases_customer_index_name: str
     transactions_table_name: str
+    investigation_steps_table_name: str
 
 
 logger = Logger()
@@ -39,6 +41,7 @@ index = CaseIndex(
     client("dynamodb"), settings.cases_table_name, settings.cases_status_index_name, settings.cases_customer_index_name
 )
 transactions = CaseTransactions(client("dynamodb"), settings.transactions_table_name)
+steps = InvestigationRows(client("dynamodb"), settings.investigation_steps_table_name)
 
 
 @logger.inject_lambda_context(log_event=False)  # goes before a variable that would log tokens
@@ -55,4 +58,4 @@ def read(event: dict[str, Any]) -> Answer:
     if case_id is None:
         customer_id = (event.get("queryStringParameters") or {}).get("customerId")
         return answer(200, view_list(caller, customer_id, index=index))
-    return answer(200, view_case(caller, case_id, cases=cases, transactions=transactions))
+    return answer(200, view_case(caller, case_id, cases=cases, transactions=transactions, steps=steps))
