@@ -1,4 +1,4 @@
-"""``python -m local.agents``: pauses the agents of a stack, and lets them act again (`make pause-agents`, `resume-agents`).
+"""``python -m local.agents``: pauses the agents of a stack, or lets them act again (`make pause-agents`).
 
 Agents read the switch before they plan and again before they act. What they were about to do is a person's then.
 """

@@ -5,9 +5,8 @@ Knows no AWS: where cases and transactions are kept is an argument.
 """
 
 import re
-from typing import Any, Protocol
-
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from backbone.cases import Case
 from backbone.identity import CUSTOMER, Caller

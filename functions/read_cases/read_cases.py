@@ -16,8 +16,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from backbone.case_rows import CaseIndex, CaseRows
 from backbone.clients import client
 from backbone.identity import caller_of
-from backbone.rest import Answer, answer, answered
 from backbone.investigation_rows import InvestigationRows
+from backbone.rest import Answer, answer, answered
 from backbone.settings import from_environment
 from case_transactions import CaseTransactions
 from case_views import view_case, view_list
