@@ -18,10 +18,13 @@ from typing import Any
 
 from local import places
 from local.background import in_background
+from local.bus_queue import bus_queue
 from local.chat_flow import Conversation
 from local.chat_narration import chat_report, tell_chat
 from local.document_flow import DocumentJourney, made_up_customer
 from local.document_narration import documents_report, tell_documents
+from local.investigation_flow import EVENTS, Investigations, Suspect
+from local.investigation_narration import investigations_report, tell_investigations
 from local.lambda_runtime_folder import ensure_lambda_runtime
 from local.narration import Narrator
 from local.places import Place, RunningEngine
@@ -43,6 +46,7 @@ from local.transaction_flow import (
     take_stock,
     watching,
 )
+from transaction import Transaction
 
 _TRICKLED_TRANSACTIONS = 1200  # two days of this world: much more, and the first would be too old to be accepted
 _TRICKLED_PER_SECOND = 1.0
@@ -69,6 +73,7 @@ class Play:
     documents: Sequence[DocumentJourney] = ()
     document_problems: Sequence[str] = ()
     chat: Conversation | None = None
+    investigations: Investigations | None = None
 
     @property
     def main(self) -> Journey:
@@ -80,9 +85,10 @@ def demo(home: Path, started: float, narrator: Narrator) -> int:
     """Plays the flow once and writes ``home``/demo.json; 1 where something that must happen did not."""
     with (
         _scene("demo", home, started, narrator, trickled=0) as scene,
+        bus_queue(scene.stack, EVENTS) as agents,
         watching(scene.stack, scene.plan.verdicts) as watch,
     ):
-        play = _play_all(scene, watch, started, narrator)
+        play = _play_all(scene, watch, agents, started, narrator)
     report = home / "demo.json"
     report.write_text(json.dumps(_report(play, started, scene.ready_seconds), indent=2) + "\n")
     narrator.tell(f"Written: {report}")
@@ -93,8 +99,12 @@ def run(home: Path, started: float, narrator: Narrator) -> int:
     """Plays the flow, then stays up and streams a trickle until Ctrl-C; without a terminal it ends after the play."""
     stays = sys.stdout.isatty()  # not the console's word: FORCE_COLOR makes that one see a terminal in a pipe
     trickled = _TRICKLED_TRANSACTIONS if stays else 0
-    with _scene("run", home, started, narrator, trickled) as scene, watching(scene.stack, scene.plan.verdicts) as watch:
-        result = _verdict(_play_all(scene, watch, started, narrator), narrator)
+    with (
+        _scene("run", home, started, narrator, trickled) as scene,
+        bus_queue(scene.stack, EVENTS) as agents,
+        watching(scene.stack, scene.plan.verdicts) as watch,
+    ):
+        result = _verdict(_play_all(scene, watch, agents, started, narrator), narrator)
         if stays:
             _stay(scene, watch, narrator)
     return result
@@ -155,18 +165,49 @@ def _keep_log(place: Place, narrator: Narrator) -> None:
         narrator.tell(f"The engine's log is kept: {kept}")
 
 
-def _play_all(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
-    """Every flow, one after the other, so that each one's times are its own."""
+def _play_all(scene: Scene, watch: Watch, agents: str, started: float, narrator: Narrator) -> Play:
+    """Every flow, one after the other, so that each one's times are its own.
+
+    ``agents`` is the queue with what the bus carried of the investigations, which begin with the first flag.
+    """
     play = _play(scene, watch, started, narrator)
-    transaction = play.main.transaction
+    investigations = tell_investigations(scene.stack, _suspects(play, scene.plan), agents, narrator)
+    transaction = _customers_payment(play, investigations)
     token = made_up_customer(scene.stack, transaction.customer_id)
     documents = tell_documents(scene.stack, token, transaction.customer_id, narrator)
     chat = tell_chat(scene.stack, token, transaction.customer_id, transaction.card_id, narrator)
     problems = [journey.problem for journey in documents if journey.problem]
     account = take_stock(scene.stack, watch.put)  # once more: what is dead now may have died of the later flows
-    if problems or chat.problems or account.dead_letters:
+    if problems or chat.problems or investigations.problems or account.dead_letters:
         _keep_log(scene.place, narrator)
-    return replace(play, account=account, documents=documents, document_problems=problems, chat=chat)
+    return replace(
+        play,
+        account=account,
+        documents=documents,
+        document_problems=problems,
+        chat=chat,
+        investigations=investigations,
+    )
+
+
+def _customers_payment(play: Play, investigations: Investigations) -> Transaction:
+    """The payment whose customer uploads and chats: a flagged one after which the card was not blocked."""
+    spared = {one.suspect.transaction_id for one in investigations.played if one.ending != "approval"}
+    journeys = [one for one in play.journeys if one.transaction.transaction_id in spared]
+    return (journeys[0] if journeys else play.main).transaction
+
+
+def _suspects(play: Play, plan: Plan) -> list[Suspect]:
+    """The flagged payments that agents investigate, with the truth about each."""
+    return [
+        Suspect(
+            one.transaction.transaction_id,
+            one.events[FLAGGED]["detail"]["metadata"]["eventId"],
+            plan.frauds[one.transaction.transaction_id],
+        )
+        for one in play.journeys
+        if one.expected == HOPS and FLAGGED in one.events
+    ]
 
 
 def _play(scene: Scene, watch: Watch, started: float, narrator: Narrator) -> Play:
@@ -264,6 +305,7 @@ def _verdict(play: Play, narrator: Narrator) -> int:
     if play.first_flagged_seconds is not None:
         narrator.tell(f"First flagged transaction {play.first_flagged_seconds:.1f} s after the command.")
     problems = [*play.problems, *play.document_problems, *(play.chat.problems if play.chat else ())]
+    problems += play.investigations.problems if play.investigations else ()
     if account.dead_letters:
         problems.append(f"{account.dead_letters} messages are in dead-letter queues")
     for problem in problems:
@@ -276,6 +318,8 @@ def _report(play: Play, started: float, ready_seconds: float) -> dict[str, Any]:
     flows = [_flow(play.main, ok=not play.problems)]
     flows += [documents_report(play.documents, ok=not play.document_problems)] if play.documents else []
     flows += [chat_report(play.chat, ok=not play.chat.problems)] if play.chat else []
+    if play.investigations:
+        flows.append(investigations_report(play.investigations, ok=not play.investigations.problems))
     return {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "ready_s": round(ready_seconds, 3),
