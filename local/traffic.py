@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched
 from typing import Any
 
@@ -35,6 +35,10 @@ HISTORY_DAYS = 44  # the widest window (30 days), the label delay (7) and a week
 _RECORDS_PER_CALL = 500  # Kinesis PutRecords
 _ITEMS_PER_CALL = 25  # DynamoDB BatchWriteItem
 _WRITERS = 4
+TRIP_PAYMENTS = 5
+_TRIP_SECONDS = 110
+_USUAL_DAYS = 10
+_SMALL_MINOR = (1_000, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,46 @@ def make_traffic(*, customers: int, transactions: int, now: float, seed: int) ->
             f"{transactions} transactions of {customers} customers reach too far back; take more customers"
         )
     return Traffic(history_until(world, cut), list(labelled_transactions(world, position_at(world, cut), end)))
+
+
+def with_a_shopping_trip(traffic: Traffic, before: int) -> Traffic:
+    """The traffic with a harmless burst in it: five small payments of one card at one terminal within eight minutes.
+
+    It ends just before position ``before``. A rule flags the fifth (VELOCITY), whatever the model says, and it was
+    genuine: what a person on a shopping trip does. The customer is one who paid at the terminal before.
+    """
+    end, cards = traffic.live[before - 1].transaction.occurred_at, traffic.history.cards
+    flown = {one.transaction.card_id for one in traffic.live[:before] if one.is_fraud}
+    usual = next(
+        one.transaction
+        for one in traffic.live
+        if one.transaction.card_id in cards
+        and one.transaction.card_id not in flown
+        and len(cards[one.transaction.card_id].days) >= _USUAL_DAYS
+        and _SMALL_MINOR[0] <= one.transaction.amount_minor <= _SMALL_MINOR[1]
+        and not one.is_fraud
+    )
+    trip = [
+        LabelledTransaction(
+            replace(
+                usual,
+                transaction_id=f"{usual.transaction_id}-TRIP-{number}",
+                amount_minor=usual.amount_minor // 2 + 100 * number,
+                occurred_at=end - (TRIP_PAYMENTS - number) * _TRIP_SECONDS,
+            ),
+            is_fraud=False,
+            scenario=0,
+        )
+        for number in range(1, TRIP_PAYMENTS + 1)
+    ]
+    first = trip[0].transaction.occurred_at
+    quiet = [  # its other payments would come between
+        one
+        for one in traffic.live
+        if one.transaction.card_id != usual.card_id or one.transaction.occurred_at < first - SECONDS_PER_DAY // 24
+    ]
+    live = sorted([*quiet, *trip], key=lambda one: one.transaction.occurred_at)
+    return replace(traffic, live=live)
 
 
 def backfill(dynamodb: Any, table: str, history: History, now: float) -> int:
