@@ -30,6 +30,7 @@ _OVERLAYS: tuple[str, ...] = (
     "secure_transport",  # loopback counts as TLS, so that TLS-only policies hold here as there
     "dynamodb_copies",  # items copied as plain JSON: a quarter less work a write
     "batch_actions",  # a batch of messages is authorised as the single action
+    "kms_condition_keys",  # Encrypt and Decrypt authorised by their encryption context
     "event_condition_keys",  # PutEvents authorised per event, by source and detail-type
     "eventbridge_targets",  # retries, dead-letter queues and permissions of rule targets; malformed PutEvents entries
     "s3_events",  # which version was created, told to EventBridge too
@@ -37,7 +38,8 @@ _OVERLAYS: tuple[str, ...] = (
     "cloudwatch_metrics",  # embedded metric format; AWS/SQS
     "xray_traces",  # the daemon's port, and traces listed
     "cloudwatch_alarms",  # alarms by dimension and period, evaluated as time passes
-    "step_functions",  # retry delays capped and jittered; functions invoked by the state machine's role
+    "step_functions",  # retry delays capped and jittered; tasks done by the state machine's role
+    "step_functions_callbacks",  # a task token an attempt, one answer a token, time-outs, failed calls
     "step_functions_test_state",  # TestState with variables, retries and catches for JSONata states
     "kinesis_event_source",  # event source mappings for Kinesis: parallel shards, partial response, retries, filters
 )

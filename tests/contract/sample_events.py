@@ -15,6 +15,7 @@ _DECIDED: dict[str, Any] = {
     "action": "block_card",
     "customerId": "CUST-000042",
     "cardId": "CARD-000042",
+    "caseId": _ID,
 }
 _DECIDED |= {"amountMinor": 120_000, "decidedAt": "2026-01-01T12:05:00.000Z"}
 _DATA: dict[str, dict[str, Any]] = {

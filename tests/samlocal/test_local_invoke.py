@@ -27,6 +27,9 @@ REFUSED = {
     "combine_summaries/bad",
     "extract_text/bad",
     "reject_document/bad",
+    "request_action/bad",
+    "request_action/edge",
+    "request_action/good",
     "store_summary/bad",
     "summarize_chunk/bad",
     "summarize_chunk/edge",
@@ -70,6 +73,9 @@ GIVEN_BACK = {
     "answer_chat/bad": 4,
     "answer_chat/edge": 1,
     "notify_customer/bad": 3,
+    "resume_investigation/good": 1,
+    "resume_investigation/bad": 4,
+    "resume_investigation/edge": 3,
     "start_document_summary/bad": 4,
 }
 

@@ -19,6 +19,7 @@ HANDING_ON = {
     "sagemaker:InvokeEndpoint",
     "sns:Publish",
     "sqs:SendMessage",
+    "states:SendTaskSuccess",
     "states:StartExecution",
 }
 

@@ -27,10 +27,11 @@ def test_there_are_routes_to_test() -> None:
             "CarryOutActionFunctionApprovals",
             "LearnFromOutcomeFunctionOutcomes",
             "NotifyCustomerFunctionAlerts",
+            "ResumeInvestigationFunctionDecisions",
             "StartDocumentSummaryFunctionUploads",
         ],
     )
-    assert len(dead_letter_queues()) == 9
+    assert len(dead_letter_queues()) == 11
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues() | WATCHED_LIKE_DEAD_LETTERS))

@@ -30,7 +30,9 @@ NAME_OF = {
     "AWS::Events::Archive": "ArchiveName",
     "AWS::Events::EventBus": "Name",
     "AWS::Events::Rule": "Name",
+    "AWS::IAM::Policy": None,  # its name is within its roles
     "AWS::IAM::Role": "RoleName",
+    "AWS::KMS::Key": None,
     "AWS::Lambda::Permission": None,
     "AWS::Kinesis::Stream": "Name",
     "AWS::Logs::LogGroup": "LogGroupName",
@@ -57,6 +59,7 @@ NAMED = {
     "EventBus": "a bus must have a name; it is made from the stack's",
     "ChatHarness": "a harness must have a name; it is made from the stack's id",
     "GroundingGuardrail": "a guardrail must have a name; it is made from the stack's",
+    "InvestigateTransactionLogGroup": "below /aws/vendedlogs/ log delivery needs no policy per group",
     "PassageKnowledgeBase": "a knowledge base must have a name; it is made from the stack's",
     "SummarizeDocumentLogGroup": "below /aws/vendedlogs/ log delivery needs no policy per group",
 }

@@ -42,10 +42,13 @@ def policies_of(role: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of every role, with the role's logical id."""
+    """Every statement of every role, and of the policies beside roles, with the role's logical id."""
     for name, role in ROLES.items():
         for policy in policies_of(role):
             yield from ((name, statement) for statement in as_list(policy["PolicyDocument"]["Statement"]))
+    for policy in resources("AWS::IAM::Policy").values():
+        (name,) = map(target_of, policy["Roles"])
+        yield from ((name, statement) for statement in as_list(policy["PolicyDocument"]["Statement"]))
 
 
 GRANTS = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]

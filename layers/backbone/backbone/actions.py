@@ -24,6 +24,9 @@ type Status = Literal["proposed", "half_approved", "approved", "rejected", "done
 # nothing_to_do: what it asks for was done meanwhile by another action.
 type Cause = Literal["rejected", "expired", "nothing_to_do"]
 
+# What an analyst, the clock or another action has made of a proposal.
+type Decision = Literal["approved"] | Cause
+
 OPEN: tuple[Status, ...] = ("proposed", "half_approved")
 
 
@@ -85,6 +88,13 @@ def seen_digest(action: Action) -> str:
     """
     seen = dataclasses.asdict(dataclasses.replace(action, event_to_publish=None))
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def decision_on(action: Action) -> Decision | None:
+    """What became of the proposal; None while somebody can still decide."""
+    if action.is_open:
+        return None
+    return action.cause if action.status == "rejected" else "approved"
 
 
 def approvals_needed(action: Action, four_eyes_amount: int) -> int:
