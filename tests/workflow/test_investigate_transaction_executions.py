@@ -186,7 +186,7 @@ def test_transaction_that_is_gone_fails_with_the_case_at_a_person(aws: Client, m
 def test_step_that_can_never_succeed_is_caught_and_the_case_given_to_a_person(
     aws: Client, machine: str, cases: str, step: str, error: str
 ) -> None:
-    plan = {"PlanNextAction": [ACT if step == "RequestAction" else LOOK_UP]} | {step: [error] * 9}
+    plan: dict[str, Any] = {"PlanNextAction": [ACT if step == "RequestAction" else LOOK_UP]} | {step: [error] * 9}
     ended = executed(aws, machine, cases, **plan)
     assert (ended.status, ended.error, ended.entered[-3:]) == ("FAILED", "failed", BROKE)
     assert ended.entered[-4] == TASKS[step]
