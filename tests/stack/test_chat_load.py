@@ -151,15 +151,20 @@ def test_fifty_people_at_once_are_each_answered_once_and_in_order_while_function
 
 
 @contextmanager
-def killing(stack: Stack, function: str, *, every: float, times: int) -> Iterator[list[int]]:
-    """Kills one of the function's working processes ``every`` so many seconds, at most ``times``; yields who died."""
+def killing(
+    stack: Stack, function: str, *, every: float, times: int, sockets: int = SOCKETS_OF_WORK
+) -> Iterator[list[int]]:
+    """Kills one of the function's working processes ``every`` so many seconds, at most ``times``; yields who died.
+
+    One that works holds ``sockets`` at least.
+    """
     killed: list[int] = []
     ended = threading.Event()
     choice = random.Random(4)  # noqa: S311 - repeatable, not secret
 
     def kill() -> None:
         while len(killed) < times and not ended.wait(every):
-            processes = [process for process in processes_of(stack, function) if has_worked(process)]
+            processes = [process for process in processes_of(stack, function) if has_worked(process, sockets)]
             if processes:
                 chosen = choice.choice(processes)
                 with suppress(ProcessLookupError):
@@ -189,10 +194,10 @@ def processes_of(stack: Stack, function: str) -> list[int]:
     return found
 
 
-def has_worked(process: int) -> bool:
+def has_worked(process: int, at_least: int) -> bool:
     """Whether the function has called services in it: one that is still starting holds no connection to any."""
     sockets = 0
     with suppress(OSError):
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
             sockets += str(descriptor.readlink()).startswith("socket:")
-    return sockets >= SOCKETS_OF_WORK
+    return sockets >= at_least

@@ -23,6 +23,7 @@ from tests.stack.observers import BusObserver, Envelope
 from tests.stack.test_approvals import set_expiry
 from tests.stack.test_chat_load import killing
 from tests.stack.test_documents_api import Somebody, somebody
+from tests.stack.test_investigations import configured_queue
 from transaction import Transaction
 
 INVESTIGATIONS = int(os.environ.get("INVESTIGATIONS", "100"))
@@ -38,6 +39,8 @@ FUNCTIONS = (
     "ConcludeCaseFunction",
 )
 ENDS = ("CaseClosed", "CaseEscalated")
+# To its runtime, and to one service at least.
+SOCKETS_OF_WORK = 2
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +166,12 @@ def test_hundred_flags_at_once_come_to_one_end_each_and_alerts_that_come_again_s
 def killing_all(stack: Stack) -> Iterator[list[list[int]]]:
     """Kills working processes of each of the investigation's functions; yields who died, a list a function."""
     with ExitStack() as killers:
-        yield [killers.enter_context(killing(stack, name, every=0.7, times=8)) for name in FUNCTIONS]
+        for queue in ("InvestigationsQueue", "DecisionsQueue"):  # or what a killed one held comes again after minutes
+            killers.enter_context(configured_queue(stack, queue, VisibilityTimeout="15"))
+        yield [
+            killers.enter_context(killing(stack, name, every=0.7, times=8, sockets=SOCKETS_OF_WORK))
+            for name in FUNCTIONS
+        ]
 
 
 @pytest.mark.timeout(500)
