@@ -121,7 +121,7 @@ def _wait(request: ActionRequest, step: Step, desk: Desk, now: float) -> Result:
     decision = decision_on(_action(step.action_id, desk))
     if decision is None:
         sealed = desk.seal.seal(step.case_id, step.number, request.task_token)
-        token = SealedToken(step.case_id, step.number, step.action_id, int(now * 1000), sealed)
+        token = SealedToken(step.case_id, step.number, step.action_id, round(now * 1000), sealed)
         if not desk.tokens.put(token, int(now) + TOKEN_LIFETIME_SECONDS):
             return "stale"
         decision = decision_on(_action(step.action_id, desk))

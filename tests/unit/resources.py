@@ -38,6 +38,9 @@ ENVIRONMENT = {
     "ACTIONS_CARD_INDEX_NAME": "byCard",
     "APPROVAL_ATTEMPTS_TABLE_NAME": "approval-attempts",
     "FOUR_EYES_AMOUNT": "500000",
+    "INVESTIGATION_STEPS_TABLE_NAME": "investigation-steps",
+    "ACTION_TOKENS_TABLE_NAME": "action-tokens",
+    "ACTION_TOKENS_KEY_ARN": "alias/action-tokens",
     "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:summarize-document",
     "CHAT_CONNECTIONS_TABLE_NAME": "chat-connections",
     "CONVERSATIONS_TABLE_NAME": "conversations",
@@ -82,6 +85,7 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     """Makes everything that ENVIRONMENT names, and a queue behind the bus that sees each event."""
     for table, *keys in (
         ("approval-attempts", "actionId", "attempt"),
+        ("action-tokens", "caseId"),
         ("profiles", "profileId"),
         ("inbox", "customerId", "notificationId"),
         ("idempotency", "id"),
@@ -97,6 +101,9 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
             ],
         )
     _create_actions(client)
+    _create_steps(client)
+    key_id = client("kms").create_key()["KeyMetadata"]["KeyId"]
+    client("kms").create_alias(AliasName=ENVIRONMENT["ACTION_TOKENS_KEY_ARN"], TargetKeyId=key_id)
     _create_documents(client)
     _create_by_customer(client, "transactions", "transactionId", "CustomerTransactions", ("occurredAt", "N"))
     _create_by_customer(client, "cards", "cardId", "CustomerCards")
@@ -184,6 +191,19 @@ def _create_actions(client: Callable[[str], Any]) -> None:
             }
             for index, key, order, projection in indexes
         ],
+    )
+
+
+def _create_steps(client: Callable[[str], Any]) -> None:
+    """Investigations' steps by case, in order."""
+    client("dynamodb").create_table(
+        TableName="investigation-steps",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "caseId", "AttributeType": "S"},
+            {"AttributeName": "step", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "caseId", "KeyType": "HASH"}, {"AttributeName": "step", "KeyType": "RANGE"}],
     )
 
 

@@ -12,6 +12,7 @@ from backbone.actions import (
     Occasion,
     approvals_needed,
     approved,
+    decision_on,
     half_approved,
     rejected,
     seen_digest,
@@ -40,6 +41,14 @@ def test_digest_changes_with_every_field_but_the_event_that_waits(field: str) ->
     other: dict[str, Any] = {field: ("x",) if field == "decided_by" else "x"}
     changed = dataclasses.replace(ACTION, **other)
     assert (seen_digest(changed) == seen_digest(ACTION)) == (field == "event_to_publish")
+
+
+def test_decision_is_what_became_of_the_proposal_and_none_while_it_is_open() -> None:
+    assert decision_on(ACTION) is None
+    assert decision_on(half_approved(ACTION, "anna")) is None
+    whole = approved(ACTION, "anna", OCCASION)
+    assert decision_on(whole) == decision_on(dataclasses.replace(whole, status="done")) == "approved"
+    assert decision_on(rejected(ACTION, (), "expired", OCCASION)) == "expired"
 
 
 @pytest.mark.parametrize(("amount", "needed"), [(0, 1), (500_000, 1), (500_001, 2), (None, 2)])
