@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
-from backbone.table_calls import Item, item_of, text_of, tried, written_if
+from backbone.table_calls import Item, item_of, number_of, text_of, tried, written_if
 from card_tools import ACTIVE, Action, Card
 
 
@@ -108,6 +108,7 @@ class ActionRows:
                 "personId": action.person_id,
                 "caseId": action.case_id,
                 "correlationId": action.correlation_id,
+                "causationDepth": action.causation_depth or None,
                 "status": action.status,
                 "createdAt": action.created_at,
                 "expiresAt": action.expires_at,
@@ -171,5 +172,6 @@ def _action(item: Item) -> Action:
         status=item["status"]["S"],
         created_at=item["createdAt"]["S"],
         expires_at=int(item["expiresAt"]["N"]),
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text_of(item, "eventToPublish"),
     )

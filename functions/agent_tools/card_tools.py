@@ -88,6 +88,7 @@ class Action:
     status: str
     created_at: str
     expires_at: int
+    causation_depth: int = 0
     event_to_publish: str | None = None
 
 
@@ -250,6 +251,7 @@ def _action(action_id: str, card: Card, reason: str, spend: Spend, occasion: Occ
         status=PROPOSED,
         created_at=contracts.timestamp(occasion.now),
         expires_at=int(occasion.now) + ACTION_LIFETIME_SECONDS,
+        causation_depth=session.causation_depth,
         event_to_publish=as_text(event),
     )
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.actions import OPEN, Action, Cause, Status
 from backbone.errors import Retryable
-from backbone.table_calls import Item, pages, tried, written_if
+from backbone.table_calls import Item, number_of, pages, tried, written_if
 
 _PAGE = 100
 # Every attribute that a step may change.
@@ -265,6 +265,7 @@ def _action(item: Item) -> Action:
         decided_by=tuple(person["S"] for person in item["decidedBy"]["L"]) if "decidedBy" in item else (),
         decided_at=text.get("decidedAt"),
         cause=cast("Cause | None", text.get("cause")),
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text.get("eventToPublish"),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from backbone.cases import Case, Closer, Outcome, Status
-from backbone.table_calls import Item, pages, tried, written_if
+from backbone.table_calls import Item, number_of, pages, tried, written_if
 
 _PAGE = 100
 # A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
@@ -147,5 +147,6 @@ def _case(item: Item) -> Case:
         closed_by_role=cast("Closer | None", text.get("closedByRole")),
         closed_at=text.get("closedAt"),
         note=text.get("note"),
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text.get("eventToPublish"),
     )

@@ -11,6 +11,7 @@ Knows no AWS: ``case_rows`` keeps them.
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from backbone import contracts
@@ -31,8 +32,8 @@ class Case:
     """A case as its row has it; times are RFC 3339 in UTC.
 
     ``opened_by`` and ``closed_by`` are people's ids, or "agent", in the roles beside them; ``kind`` is chat or
-    investigation. ``note`` says why it was closed so, in the analyst's words. ``event_to_publish`` is an event that the
-    bus may not have yet.
+    investigation. ``note`` says why it was closed so, in the analyst's words. ``causation_depth`` is its CaseOpened's.
+    ``event_to_publish`` is an event that the bus may not have yet.
     """
 
     case_id: str
@@ -50,12 +51,21 @@ class Case:
     closed_by_role: Closer | None = None
     closed_at: str | None = None
     note: str | None = None
+    causation_depth: int = 0
     event_to_publish: str | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether somebody can still close it."""
         return self.status == "open"
+
+
+def closing_order(closed_at: str, case_id: str) -> tuple[datetime, str]:
+    """Where the end of a case lies among others: of two outcomes for one transaction the last one stands.
+
+    ``closed_at`` is RFC 3339. Of two in one millisecond the case's id decides, so that everybody decides alike.
+    """
+    return datetime.fromisoformat(closed_at), case_id
 
 
 def closed(case: Case, outcome: Outcome, *, closed_by: str, role: Closer, note: str | None, occasion: Occasion) -> Case:
@@ -91,5 +101,6 @@ def _closed_event(case: Case, occasion: Occasion) -> Event:
         occurred_at=contracts.timestamp(occasion.now),
         producer=occasion.producer,
         traceparent=occasion.traceparent,
+        causation_depth=contracts.depth_after(max(case.causation_depth, occasion.causation_depth)),
     )
     return contracts.build("CaseClosed", {name: value for name, value in said.items() if value is not None}, metadata)
