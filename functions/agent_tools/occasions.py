@@ -19,7 +19,7 @@ class Occasion:
 
 
 def build_event(detail_type: str, key: str, data: dict[str, Any], occasion: Occasion) -> Event:
-    """The one ``detail_type`` about ``key`` that comes of this occasion."""
+    """The one ``detail_type`` about ``key`` that comes of this occasion, without what is None in ``data``."""
     return cause_of(occasion).event(detail_type, key, data)
 
 

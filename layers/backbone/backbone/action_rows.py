@@ -165,6 +165,31 @@ class ActionIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionsByCard:
+    """The index ``index`` (cardId, status) of the table ``table`` behind ``client`` (boto3 "dynamodb"): keys alone.
+
+    It may be a second behind: who changes what it finds reads the row again.
+    """
+
+    client: Any
+    table: str
+    index: str
+
+    def of_card(self, card_id: str) -> Iterator[str]:
+        """The ids of the actions about a card that wait for a decision; at most 1 MB of them. Raises Retryable."""
+        for status in OPEN:
+            answer = tried(
+                self.client.query,
+                TableName=self.table,
+                IndexName=self.index,
+                KeyConditionExpression="cardId = :card AND #status = :status",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":card": {"S": card_id}, ":status": {"S": status}},
+            )
+            yield from (item["actionId"]["S"] for item in answer["Items"])
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRows:
     """The table ``table`` behind ``client`` (boto3 "dynamodb")."""
 

@@ -28,6 +28,11 @@ SOURCES = {
     "DocumentSummarized": "backbone.documents",
     "DocumentRejected": "backbone.documents",
     "CardBlocked": "backbone.payments",
+    "CardUnblocked": "backbone.payments",
+    "TransactionReleased": "backbone.payments",
+    "TransactionReleaseWithdrawn": "backbone.payments",
+    "TransactionRefunded": "backbone.payments",
+    "RefundReversed": "backbone.payments",
     "ChatMessageReceived": "backbone.chat",
     "ChatAnswered": "backbone.chat",
     "ActionProposed": "backbone.agent",
@@ -111,11 +116,11 @@ class Cause:
     producer: str
     traceparent: str | None = None
 
-    def event(self, detail_type: str, key: str, data: dict[str, Any]) -> Event:
+    def event(self, detail_type: str, key: str, data: dict[str, Any], version: int = 1) -> Event:
         """The one ``detail_type`` about ``key``, without the fields of ``data`` that are None."""
         metadata = Metadata(
             event_id=event_id(detail_type, key),
-            event_version=1,
+            event_version=version,
             correlation_id=self.correlation_id,
             causation_id=self.causation_id,
             occurred_at=timestamp(self.now),

@@ -3,9 +3,9 @@
     release:  none -> released -> withdrawn
     refund:   none -> refunded -> reversed       each again, by another action, once it was taken back
 
-And what stands: the outcome of the case about it that was closed last (``compensate_outcome`` keeps it). Everything that
-changes a transaction is held to that: nothing is paid back for what stands as genuine, nothing let go that stands as
-fraud. Outcome and changes lie on one row, so whichever comes first, the other one sees it.
+And what stands: the outcome of the case about it that was closed last (``compensate_outcome`` keeps it). Everything
+that changes a transaction is held to that: nothing is paid back for what stands as genuine, nothing let go that stands
+as fraud. Outcome and changes lie on one row, so whichever comes first, the other one sees it.
 
 Each step is one conditional write with its event. Knows no AWS: ``transaction_change_rows`` keeps them.
 """
