@@ -56,7 +56,7 @@ class CardRows:
             self.client.update_item,
             TableName=self.table,
             Key={"cardId": {"S": card.card_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values) + " REMOVE unblockedAt",
             ConditionExpression=(
                 "customerId = :customer AND #status = :active AND #version = :read "
                 "AND attribute_not_exists(eventToPublish)"
