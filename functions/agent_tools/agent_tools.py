@@ -5,7 +5,8 @@ Trigger: invoked with the event of a Bedrock agent's action group (functionSchem
          sessionAttributes.
 Answers: responseBody TEXT = {"state", "facts", "data", "citations"}; state refused for an argument, or what the person
          may not. responseState FAILURE where a service is away or the session is malformed.
-Emits:   CardBlocked, ActionProposed, CaseOpened.    Idempotent by: conversation, turn, tool and arguments.
+Emits:   CardBlocked, ActionProposed, CaseOpened, TransactionReleased.
+         Idempotent by: conversation, turn, tool and arguments; a proposal of a case also by what it is about.
 Retries: none here; the caller asks again, and finds done what was done.
 
 Two habits of Powertools' resolver (3.37) would hide a defect, so the serializer below undoes both: a body that is a
@@ -40,19 +41,22 @@ from backbone.knowledge_base import PassageReader
 from backbone.model import Model
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
-from backbone.tool_catalogue import TOOLS, ToolSpec
-from card_rows import ActionRows, CardRows
+from backbone.tool_catalogue import INVESTIGATION_TOOLS, TOOLS, ToolSpec
+from backbone.transaction_change_rows import TransactionChangeRows
+from card_rows import CardRows
 from card_tools import block_card, list_cards
 from case_rows import CaseRows
 from case_tools import open_case
+from change_tools import refund, release_transaction
 from customer_documents import CustomerDocuments
 from document_tools import Search, search_documents
 from index_search import IndexSearch
 from knowledge_base_search import KnowledgeBaseSearch
 from occasions import Occasion
+from proposal_rows import ActionRows
 from tool_answers import ToolAnswer, failed, refused
 from tool_arguments import ArgumentRefusedError, read_arguments
-from tool_session import MalformedSessionError, Session, read_session
+from tool_session import AGENT, MalformedSessionError, Session, read_session
 from transaction_rows import TransactionRows
 from transaction_tools import DEFAULT_DAYS, explain_flag, list_transactions
 
@@ -70,12 +74,14 @@ class Settings:
     transactions_index_name: str
     cases_table_name: str
     actions_table_name: str
+    actions_card_index_name: str
     documents_bucket_name: str
     documents_table_name: str
     documents_index_name: str
     event_bus_name: str
     embedding_model_id: str
     card_block_approval_amount: int
+    release_approval_amount: int
     knowledge_base_id: str = ""
 
 
@@ -95,9 +101,12 @@ tracer = Tracer()
 metrics = Metrics()
 settings = from_environment(Settings)
 cards = CardRows(client("dynamodb"), settings.cards_table_name, settings.cards_index_name)
-actions = ActionRows(client("dynamodb"), settings.actions_table_name)
+actions = ActionRows(client("dynamodb"), settings.actions_table_name, settings.actions_card_index_name)
 cases = CaseRows(client("dynamodb"), settings.cases_table_name)
 transactions = TransactionRows(client("dynamodb"), settings.transactions_table_name, settings.transactions_index_name)
+paid_transactions = TransactionChangeRows(
+    client("dynamodb"), settings.transactions_table_name, settings.actions_table_name
+)
 documents = CustomerDocuments(
     client("dynamodb"),
     settings.documents_table_name,
@@ -167,6 +176,27 @@ def run_block_card(session: Session, arguments: Arguments) -> ToolAnswer:
     )
 
 
+def run_release_transaction(session: Session, arguments: Arguments) -> ToolAnswer:
+    return release_transaction(
+        occasion(session),
+        arguments["transactionId"],
+        paid_transactions=paid_transactions,
+        actions=actions,
+        bus=bus,
+        approval_amount=settings.release_approval_amount,
+    )
+
+
+def run_refund(session: Session, arguments: Arguments) -> ToolAnswer:
+    return refund(
+        occasion(session),
+        arguments["transactionId"],
+        paid_transactions=paid_transactions,
+        actions=actions,
+        bus=bus,
+    )
+
+
 def document_search() -> Search:
     """What finds passages: the knowledge base where parameter Retrieval made one, else the documents' own indexes."""
     if not settings.knowledge_base_id:
@@ -182,6 +212,8 @@ RUN: dict[str, Callable[[Session, Arguments], ToolAnswer]] = {
     "search_documents": run_search_documents,
     "open_case": run_open_case,
     "block_card": run_block_card,
+    "release_transaction": run_release_transaction,
+    "refund": run_refund,
 }
 
 
@@ -200,6 +232,8 @@ def answer_of(tool: ToolSpec) -> ToolAnswer:
     try:
         session = read_session(event.session_attributes)
         logger.append_keys(correlation_id=session.correlation_id)
+        if tool in INVESTIGATION_TOOLS and session.role != AGENT:
+            return refused(f"{tool.name} is for the bank's own investigations; nobody uses it in a chat.")
         arguments = read_arguments(tool, ((one.name, one.value) for one in event.parameters))
         return RUN[tool.name](session, arguments)
     except ArgumentRefusedError as wrong:
@@ -217,5 +251,5 @@ def occasion(session: Session) -> Occasion:
     return Occasion(session, time.time(), contracts.traceparent(os.environ.get("_X_AMZN_TRACE_ID")))
 
 
-for _tool in TOOLS:
+for _tool in (*TOOLS, *INVESTIGATION_TOOLS):
     resolver.tool(name=_tool.name, description=_tool.description)(partial(respond, _tool))

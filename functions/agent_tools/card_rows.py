@@ -1,11 +1,11 @@
-"""The card registry in DynamoDB, and the actions that wait for an approval."""
+"""The card registry in DynamoDB."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
 from backbone.table_calls import Item, item_of, text_of, tried, written_if
-from card_tools import ACTIVE, Action, Card
+from card_tools import ACTIVE, Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CardRows:
         return sorted(cards, key=lambda card: card.card_id), "LastEvaluatedKey" not in answer
 
     def block(self, card: Card) -> bool:
-        """Writes the block with its event, where the card is still active and as it was read."""
+        """Writes the block with its event, where the card is still active, as it was read, and its events are out."""
         values: dict[str, str | int | None] = {
             "status": card.status,
             "version": card.version,
@@ -56,8 +56,11 @@ class CardRows:
             self.client.update_item,
             TableName=self.table,
             Key={"cardId": {"S": card.card_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
-            ConditionExpression="customerId = :customer AND #status = :active AND #version = :read",
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values) + " REMOVE unblockedAt",
+            ConditionExpression=(
+                "customerId = :customer AND #status = :active AND #version = :read "
+                "AND attribute_not_exists(eventToPublish)"
+            ),
             ExpressionAttributeNames={f"#{name}": name for name in values},
             ExpressionAttributeValues=written
             | {
@@ -78,53 +81,6 @@ class CardRows:
         if answer.get("UnprocessedKeys"):
             raise Retryable(f"{self.table} left cards unread")
         return [_card(item) for item in answer["Responses"].get(self.table, [])]
-
-
-@dataclass(frozen=True, slots=True)
-class ActionRows:
-    """The table ``table`` (actionId) behind ``client`` (boto3 "dynamodb")."""
-
-    client: Any
-    table: str
-
-    def get(self, action_id: str) -> Action | None:
-        """The action as of now; None where there is none."""
-        key = {"actionId": {"S": action_id}}
-        answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
-        return _action(answer["Item"]) if "Item" in answer else None
-
-    def add(self, action: Action) -> Action:
-        """Keeps the action with its event; the one that stands there where it was kept before."""
-        item = item_of(
-            {
-                "actionId": action.action_id,
-                "action": action.action,
-                "customerId": action.customer_id,
-                "cardId": action.card_id,
-                "reason": action.reason,
-                "amountMinor": action.amount_minor,
-                "spent": action.spent,
-                "proposedBy": action.proposed_by,
-                "personId": action.person_id,
-                "caseId": action.case_id,
-                "correlationId": action.correlation_id,
-                "status": action.status,
-                "createdAt": action.created_at,
-                "expiresAt": action.expires_at,
-                "eventToPublish": action.event_to_publish,
-            }
-        )
-        condition = "attribute_not_exists(actionId)"
-        if written_if(self.client.put_item, TableName=self.table, Item=item, ConditionExpression=condition):
-            return action
-        kept = self.get(action.action_id)
-        if kept is None:
-            raise Retryable(f"{self.table}: action {action.action_id} was there and is gone")
-        return kept
-
-    def note_published(self, action: Action) -> None:
-        """The bus has the event: the row forgets it."""
-        forget_event(self.client, self.table, {"actionId": {"S": action.action_id}}, action.event_to_publish)
 
 
 def forget_event(client: Any, table: str, key: dict[str, Any], event_to_publish: str | None) -> None:
@@ -151,25 +107,5 @@ def _card(item: Item) -> Card:
         blocked_by_person=text_of(item, "blockedByPerson"),
         block_reason=text_of(item, "blockReason"),
         change_id=text_of(item, "changeId"),
-        event_to_publish=text_of(item, "eventToPublish"),
-    )
-
-
-def _action(item: Item) -> Action:
-    return Action(
-        action_id=item["actionId"]["S"],
-        action=item["action"]["S"],
-        customer_id=item["customerId"]["S"],
-        card_id=item["cardId"]["S"],
-        reason=item["reason"]["S"],
-        amount_minor=int(item["amountMinor"]["N"]),
-        spent=item["spent"]["S"],
-        proposed_by=item["proposedBy"]["S"],
-        person_id=item["personId"]["S"],
-        case_id=text_of(item, "caseId"),
-        correlation_id=item["correlationId"]["S"],
-        status=item["status"]["S"],
-        created_at=item["createdAt"]["S"],
-        expires_at=int(item["expiresAt"]["N"]),
         event_to_publish=text_of(item, "eventToPublish"),
     )

@@ -12,15 +12,13 @@ from backbone.actions import OPEN
 from backbone.errors import Retryable
 from backbone.outbox import Bus, as_text, publish_kept
 from occasions import Occasion, build_event
+from proposals import Action, Actions, Wish, facts_of, proposal_of, standing_proposal, tell_proposed, view_of
 from tool_answers import ToolAnswer, counted, done, moment, money, proposed, refused, sentence
 from tool_session import AGENT, Session
 
 ACTIVE, BLOCKED = "active", "blocked"
-PROPOSED = "proposed"
 CARDS_LISTED = 20
 SPEND_DAYS = 7
-# Somebody decides within a day, or nothing is done.
-ACTION_LIFETIME_SECONDS = 86_400
 _SECONDS_PER_DAY = 86_400
 _REASONS = {
     "lost": "reported lost",
@@ -67,30 +65,6 @@ class Spend:
         return ("" if self.is_complete else "more than ") + (" and ".join(parts) or "nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What was proposed and waits for an analyst; ``expires_at`` in epoch seconds.
-
-    ``amount_minor`` is what was spent lately, in minor units, ``spent`` the same in words, by currency.
-    """
-
-    action_id: str
-    action: str
-    customer_id: str
-    card_id: str
-    reason: str
-    amount_minor: int
-    spent: str
-    proposed_by: str
-    person_id: str
-    case_id: str | None
-    correlation_id: str
-    status: str
-    created_at: str
-    expires_at: int
-    event_to_publish: str | None = None
-
-
 class Cards(Protocol):
     """The registry. Each raises Retryable where it cannot now."""
 
@@ -106,16 +80,6 @@ class Spending(Protocol):
     """What a card paid since a moment (epoch seconds). Raises Retryable."""
 
     def spend(self, customer_id: str, card_id: str, since: float) -> Spend: ...
-
-
-class Actions(Protocol):
-    """Proposed actions. Each raises Retryable where it cannot now."""
-
-    def get(self, action_id: str) -> Action | None: ...
-    def add(self, action: Action) -> Action:
-        """Keeps ``action`` and its event; answers what stands there, which is an earlier one where there was one."""
-
-    def note_published(self, action: Action) -> None: ...
 
 
 def list_cards(session: Session, *, cards: Cards) -> ToolAnswer:
@@ -167,9 +131,10 @@ def block_card(
 ) -> ToolAnswer:
     """Blocks an active card of the customer's, or proposes it where an agent asks or much was spent with it lately.
 
-    ``approval_amount`` in minor units. Asked again in the same turn it answers the same and
-    changes nothing; a card that was blocked before stays as it was, and no second event is made. Raises Retryable,
-    also where the card is blocked but the bus did not take the event: asking again publishes it.
+    ``approval_amount`` in minor units. Asked again in the same turn it answers the same and changes nothing; so does
+    another turn of a case whose proposal is still open. A card that was blocked before stays as it was, and no second
+    event is made. Raises Retryable, also where the card is blocked but the bus did not take the event: asking again
+    publishes it.
     """
     session = occasion.session
     change_id = session.change_id("block_card", {"cardId": card_id, "reason": reason})
@@ -178,7 +143,9 @@ def block_card(
         return no_such_card(card_id, session)
     if card.status != ACTIVE:
         return _blocked(card, change_id, session, cards, bus)
-    earlier = actions.get(change_id)
+    if card.event_to_publish is not None:
+        raise Retryable(f"{card_id} was unblocked a moment ago, which is not told yet")
+    earlier = standing_proposal(change_id, session, actions, action="block_card", card_id=card_id)
     if earlier is not None:
         return _propose(earlier, card, session, actions, bus)
     spend = spending.spend(session.customer_id, card_id, occasion.now - SPEND_DAYS * _SECONDS_PER_DAY)
@@ -221,56 +188,22 @@ def _after_block(card: Card, reason: str, change_id: str, occasion: Occasion) ->
 
 
 def _action(action_id: str, card: Card, reason: str, spend: Spend, occasion: Occasion) -> Action:
-    session = occasion.session
     why = f"Card {_REASONS[reason]}; {spend} spent with it in the last {SPEND_DAYS} days."
-    data: dict[str, Any] = {
-        "actionId": action_id,
-        "action": "block_card",
-        "customerId": card.customer_id,
-        "cardId": card.card_id,
-        "amountMinor": spend.amount_minor,
-        "reason": why,
-        "proposedBy": session.role,
-    }
-    if session.case_id is not None:
-        data["caseId"] = session.case_id
-    event = build_event("ActionProposed", action_id, data, occasion)
-    return Action(
-        action_id=action_id,
-        action="block_card",
-        customer_id=card.customer_id,
-        card_id=card.card_id,
-        reason=reason,
-        amount_minor=spend.amount_minor,
-        spent=str(spend),
-        proposed_by=session.role,
-        person_id=session.person_id,
-        case_id=session.case_id,
-        correlation_id=session.correlation_id,
-        status=PROPOSED,
-        created_at=contracts.timestamp(occasion.now),
-        expires_at=int(occasion.now) + ACTION_LIFETIME_SECONDS,
-        event_to_publish=as_text(event),
-    )
+    wish = Wish("block_card", card.card_id, reason, why, spend.amount_minor, str(spend))
+    return proposal_of(action_id, wish, occasion)
 
 
 def _propose(action: Action, card: Card, session: Session, actions: Actions, bus: Bus) -> ToolAnswer:
     """The answer about a proposed action, whose event is published now if it was not yet."""
-    publish_kept(action.event_to_publish, bus, lambda _: actions.note_published(action))
+    tell_proposed(action, actions, bus)
     because = f", because {action.spent} was spent with it in the last {SPEND_DAYS} days"
     if action.proposed_by == AGENT:
         because = ", because no agent blocks a card by itself"
     facts = [f"Blocking {name_of(card, session)} needs an analyst's approval{because}."]
+    facts += facts_of(action, "The card stays active until then; without an approval nothing is done.")
     if action.status in OPEN:
-        facts += [
-            f"The request waits for an analyst as action {action.action_id} until {moment(action.expires_at)}.",
-            "The card stays active until then; without an approval nothing is done.",
-            "If it is urgent, call the bank.",
-        ]
-    else:
-        facts.append(f"The request, action {action.action_id}, was {action.status}.")
-    view = {"actionId": action.action_id, "status": action.status, "expiresAt": contracts.timestamp(action.expires_at)}
-    return proposed(facts, {"action": view, "cards": [_view(card)]})
+        facts.append("If it is urgent, call the bank.")
+    return proposed(facts, {"action": view_of(action), "cards": [_view(card)]})
 
 
 def _view(card: Card) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
-from backbone.table_calls import Item, item_of, text_of, tried, written_if
+from backbone.table_calls import Item, item_of, number_of, text_of, tried, written_if
 from card_rows import forget_event
 from case_tools import Case
 
@@ -30,6 +30,7 @@ class CaseRows:
                 "openedByRole": case.opened_by_role,
                 "openedAt": case.opened_at,
                 "correlationId": case.correlation_id,
+                "causationDepth": case.causation_depth or None,
                 "eventToPublish": case.event_to_publish,
             }
         )
@@ -59,5 +60,6 @@ def _case(item: Item) -> Case:
         opened_by_role=item["openedByRole"]["S"],
         opened_at=item["openedAt"]["S"],
         correlation_id=item["correlationId"]["S"],
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text_of(item, "eventToPublish"),
     )

@@ -31,6 +31,7 @@ class Case:
     opened_by_role: str
     opened_at: str
     correlation_id: str
+    causation_depth: int = 0
     event_to_publish: str | None = None
 
 
@@ -88,5 +89,6 @@ def _case(occasion: Occasion, subject: str, transaction_id: str | None) -> Case:
         opened_by_role=session.role,
         opened_at=contracts.timestamp(occasion.now),
         correlation_id=session.correlation_id,
+        causation_depth=session.causation_depth,
         event_to_publish=as_text(build_event("CaseOpened", case_id, data, occasion)),
     )

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from backbone import contracts
-from backbone.contracts import Event, Metadata
+from backbone.contracts import Cause, Event
 from tool_session import Session
 
 PRODUCER = "agent_tools"
-_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +19,18 @@ class Occasion:
 
 
 def build_event(detail_type: str, key: str, data: dict[str, Any], occasion: Occasion) -> Event:
-    """The one ``detail_type`` about ``key`` that comes of this occasion."""
-    metadata = Metadata(
-        event_id=contracts.event_id(detail_type, key),
-        event_version=_VERSION,
-        correlation_id=occasion.session.correlation_id,
-        causation_id=occasion.session.causation_id,
-        occurred_at=contracts.timestamp(occasion.now),
-        producer=PRODUCER,
-        traceparent=occasion.traceparent,
+    """The one ``detail_type`` about ``key`` that comes of this occasion, without what is None in ``data``."""
+    return cause_of(occasion).event(detail_type, key, data)
+
+
+def cause_of(occasion: Occasion) -> Cause:
+    """The occasion as the cause of events."""
+    session = occasion.session
+    return Cause(
+        session.correlation_id,
+        session.causation_id,
+        session.causation_depth,
+        occasion.now,
+        PRODUCER,
+        occasion.traceparent,
     )
-    return contracts.build(detail_type, data, metadata)

@@ -36,6 +36,7 @@ class Session:
     """Who asks (``person_id`` in ``role``), whose affairs it is about, and in which turn of which conversation.
 
     For an agent the conversation is its case's id and the turn its step; ``case_id`` is the case that it works on.
+    ``causation_depth`` is that of the events that come of it (contracts.Metadata).
     """
 
     person_id: str
@@ -45,6 +46,7 @@ class Session:
     turn: int
     correlation_id: str
     case_id: str | None = None
+    causation_depth: int = 0
 
     @property
     def whose(self) -> str:
@@ -76,7 +78,15 @@ def read_session(attributes: Mapping[str, object]) -> Session:
         int(said["turn"]),
         said["correlationId"],
         None if case_id is None else _checked("caseId", _UUID, case_id),
+        _depth(attributes.get("causationDepth")),
     )
+
+
+def _depth(value: object) -> int:
+    depth = 0 if value is None else int(_checked("causationDepth", "[0-9]{1,4}", value))
+    if depth > contracts.MAXIMUM_DEPTH:
+        raise MalformedSessionError("causationDepth is malformed")
+    return depth
 
 
 def _checked(name: str, form: str, value: object) -> str:

@@ -20,6 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from backbone.contracts import depth_after
+
+# The depth (contracts.Metadata) of what comes of a ChatMessageReceived: a person wrote it, so its own is 0.
+DEPTH_AFTER_A_MESSAGE = depth_after(0)
+
 type Role = Literal["customer", "analyst"]
 type Outcome = Literal["answered", "refused", "failed"]
 type ToolState = Literal["done", "refused", "proposed", "failed"]
@@ -51,6 +56,7 @@ class Session:
             "conversationId": self.conversation_id,
             "turn": str(self.turn),
             "correlationId": self.correlation_id,
+            "causationDepth": str(DEPTH_AFTER_A_MESSAGE),
         }
 
 

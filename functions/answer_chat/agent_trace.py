@@ -15,7 +15,7 @@ from typing import Any
 
 from agent_port import Citation, Progress, ToolCall, ToolResult, citations_of, progress_of
 from agent_tools_client import AWAY, read_result
-from backbone.tool_catalogue import find_tool
+from backbone.tool_catalogue import TOOLS, find_tool
 
 # A knowledge base's own metadata of a passage.
 _SOURCE, _CHUNK = "x-amz-bedrock-kb-source-uri", "x-amz-bedrock-kb-chunk-id"
@@ -162,7 +162,7 @@ def _wanted(action_group: str, said: Mapping[str, Any]) -> Wanted:
 
 def _arguments(tool: str, parameters: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     """The arguments with whole numbers as numbers: the service writes every value as text."""
-    spec = find_tool(tool)
+    spec = find_tool(tool, TOOLS)
     whole = {parameter.name for parameter in (spec.parameters if spec else ()) if parameter.type == "integer"}
     return {
         said["name"]: int(said["value"]) if said["name"] in whole and said["value"].isdecimal() else said["value"]

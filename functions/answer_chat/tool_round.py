@@ -13,7 +13,7 @@ from typing import Any
 import fastjsonschema
 
 from agent_port import Session, Sink, ToolResult, Tools, progress_of
-from backbone.tool_catalogue import find_tool, input_schema
+from backbone.tool_catalogue import TOOLS, find_tool, input_schema
 from converse_stream import ToolUse
 
 # Far longer than any id or sentence that a tool wants; what waits for a yes must fit into a frame.
@@ -93,14 +93,14 @@ def _block(use_id: str, content: Mapping[str, Any], status: str) -> dict[str, An
 
 
 def _changes(use: ToolUse) -> bool:
-    tool = find_tool(use.name)
+    tool = find_tool(use.name, TOOLS)
     return tool is not None and tool.changes
 
 
 @functools.cache
 def _argument_check(name: str) -> Callable[[object], object] | None:
     """Checks the arguments of the tool ``name``; None where there is none. Making one takes milliseconds."""
-    tool = find_tool(name)
+    tool = find_tool(name, TOOLS)
     if tool is None:
         return None
     # Said here and not to the model: Nova takes no additionalProperties at the top of a schema.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent_port import Meter
+from agent_port import DEPTH_AFTER_A_MESSAGE, Meter
 from backbone import contracts
 from backbone.contracts import Event, Metadata
 from backbone.conversations import Conversation, Turn
@@ -137,6 +137,7 @@ def chat_answered(
             occurred_at=contracts.timestamp(now),
             producer=PRODUCER,
             traceparent=traceparent,
+            causation_depth=DEPTH_AFTER_A_MESSAGE,
         ),
     )
 

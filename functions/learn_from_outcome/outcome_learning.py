@@ -12,9 +12,9 @@ Knows no AWS: where labels are kept is an argument.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, Protocol
 
+from backbone.cases import closing_order
 from backbone.contracts import Event
 from backbone.errors import Rejected, Retryable
 
@@ -32,9 +32,8 @@ class Label:
     closed_at: str
 
     def is_later_than(self, other: "Label") -> bool:
-        """Whether this label takes the other's place; of two in one millisecond the case's id decides."""
-        mine, its = (datetime.fromisoformat(label.closed_at) for label in (self, other))
-        return (mine, self.case_id) > (its, other.case_id)
+        """Whether this label takes the other's place."""
+        return closing_order(self.closed_at, self.case_id) > closing_order(other.closed_at, other.case_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.errors import Retryable
+from backbone.table_calls import item_of
 from notifications import Notice
 
 _SECONDS_PER_DAY = 86_400
@@ -21,18 +22,17 @@ class CustomerInbox:
 
     def put(self, notice: Notice) -> None:
         """Keeps ``notice``; the same notice again overwrites itself. Raises Retryable where the table cannot now."""
+        texts = {
+            "customerId": notice.customer_id,
+            "notificationId": notice.notification_id,
+            "transactionId": notice.transaction_id,
+            "cardId": notice.card_id,
+            "severity": notice.severity,
+            "text": notice.text,
+            "expiresAt": int(notice.created_at) + self.retention_days * _SECONDS_PER_DAY,
+        }
+        item = item_of(texts) | {"createdAt": {"N": f"{notice.created_at:.3f}"}}
         try:
-            self.client.put_item(
-                TableName=self.table,
-                Item={
-                    "customerId": {"S": notice.customer_id},
-                    "notificationId": {"S": notice.notification_id},
-                    "transactionId": {"S": notice.transaction_id},
-                    "severity": {"S": notice.severity},
-                    "text": {"S": notice.text},
-                    "createdAt": {"N": f"{notice.created_at:.3f}"},
-                    "expiresAt": {"N": str(int(notice.created_at) + self.retention_days * _SECONDS_PER_DAY)},
-                },
-            )
+            self.client.put_item(TableName=self.table, Item=item)
         except (ClientError, BotoCoreError) as failed:
             raise Retryable(f"put_item {self.table}: {failed}") from failed

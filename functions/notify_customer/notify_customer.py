@@ -1,7 +1,9 @@
-"""notify_customer: tells a customer that a card transaction of theirs was flagged.
+"""notify_customer: tells a customer that a transaction of theirs was flagged, and what was done about it or their card.
 
-Trigger: SQS NotifyCustomerQueue, fed by topic FraudAlerts (severity medium and high).
-Emits:   CustomerNotified.        Idempotent by: metadata.eventId of the TransactionFlagged.
+Trigger: SQS NotifyCustomerQueue, fed by topic FraudAlerts (severity medium and high), by rule BlockedCardsRule
+         (CardBlocked, not by the customer) and rule ChangesRule (CardUnblocked, TransactionReleased,
+         TransactionRefunded, RefundReversed).
+Emits:   CustomerNotified.        Idempotent by: metadata.eventId of the event that is told of.
 Retries: the inbox, the idempotency table or the bus throttled or away; a message that cannot be read fails too, so that
          it is kept (the message becomes visible again, 3 times in all, then NotifyCustomerDeadLetterQueue).
 """
@@ -27,7 +29,7 @@ from backbone.contracts import Event
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
 from customer_inbox import CustomerInbox
-from notifications import notify
+from notifications import notify, read_event
 
 # SQS brings a message again for at most four days (the queue's retention): what was done is remembered longer.
 REMEMBERED_SECONDS = 5 * 24 * 3600
@@ -62,15 +64,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def notify_from_record(record: SQSRecord) -> None:
-    notify_once(flagged=contracts.parse("TransactionFlagged", record.json_body))
+    notify_once(told_of=read_event(record.json_body))
 
 
 @idempotent_function(  # type: ignore[untyped-decorator] # Powertools does not type what it decorates
-    data_keyword_argument="flagged", persistence_store=done_before, config=idempotency
+    data_keyword_argument="told_of", persistence_store=done_before, config=idempotency
 )
-def notify_once(*, flagged: Event) -> dict[str, str]:
-    """Notifies for ``flagged`` unless that was done before."""
+def notify_once(*, told_of: Event) -> dict[str, str]:
+    """Notifies for ``told_of`` unless that was done before."""
     trace = contracts.traceparent(os.environ.get("_X_AMZN_TRACE_ID"))
-    notice = notify(flagged, inbox=inbox, bus=bus, now=time.time(), traceparent=trace)
+    notice = notify(told_of, inbox=inbox, bus=bus, now=time.time(), traceparent=trace)
     metrics.add_metric("CustomersNotified", MetricUnit.Count, 1)
     return {"notificationId": notice.notification_id}

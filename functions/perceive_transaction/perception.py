@@ -76,6 +76,7 @@ def _case(investigation: Investigation, occasion: Occasion) -> Case:
         opened_at=timestamp(occasion.now),
         correlation_id=investigation.correlation_id,
         transaction_id=investigation.transaction_id,
+        causation_depth=investigation.causation_depth,
     )
     return opened(case, occasion)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import card_rows
-import card_tools
+import proposal_rows
+import proposals
 from backbone import contracts
 from backbone.action_rows import ActionRows
 from backbone.actions import Action, seen_digest
@@ -28,7 +28,7 @@ def put_action(resources: Resources, *, keeps_its_event: bool = False, **changes
 
     ``keeps_its_event``: the bus did not take ActionProposed. ``changes`` are fields of agent_tools' Action.
     """
-    action = card_tools.Action(
+    action = proposals.Action(
         action_id=str(uuid4()),
         action="block_card",
         customer_id=OWNER,
@@ -47,7 +47,7 @@ def put_action(resources: Resources, *, keeps_its_event: bool = False, **changes
     action = replace(action, **changes)
     if keeps_its_event:
         action = replace(action, event_to_publish=proposal_of(action.action_id))
-    card_rows.ActionRows(resources.client("dynamodb"), "actions").add(action)
+    proposal_rows.ActionRows(resources.client("dynamodb"), "actions", "byCard").add(action)
     return action.action_id
 
 
@@ -100,10 +100,12 @@ def an_approval(action: Action, /, **changes: Any) -> dict[str, Any]:
         "action": action.action,
         "customerId": action.customer_id,
         "cardId": action.card_id,
+        "transactionId": action.transaction_id,
         "decidedBy": list(action.decided_by) or [ANNA],
         "decidedAt": action.decided_at or "2026-01-01T12:05:00.000Z",
     } | changes
     event_id = contracts.event_id("ActionApproved", action.action_id)
     metadata = Metadata(event_id, 1, action.correlation_id, "x", "2026-01-01T12:05:00.000Z", "decide_action")
-    event = contracts.build("ActionApproved", data, metadata)
+    said = {name: value for name, value in data.items() if value is not None}
+    event = contracts.build("ActionApproved", said, metadata)
     return {"detail-type": event.detail_type, "source": event.source, "detail": event.detail()}

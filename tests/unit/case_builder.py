@@ -67,6 +67,30 @@ def a_closing(claims: dict[str, str] | None, case_id: str, body: object) -> dict
     return event | {"pathParameters": {"caseId": case_id}, "body": text}
 
 
+def put_closed_case(resources: Resources, outcome: str = "genuine", *, minute: int = 0, **changes: Any) -> str:
+    """A case about TX-1 that an analyst closed at that minute, with nothing left to publish; returns its id."""
+    case_id = put_case(resources, status="closed", **changes)
+    said = {"outcome": outcome, "closedBy": "anna", "closedByRole": "analyst", "closedAt": _closed_at(minute)}
+    resources.client("dynamodb").update_item(
+        TableName="cases",
+        Key={"caseId": {"S": case_id}},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in said),
+        ExpressionAttributeValues={f":{name}": {"S": text} for name, text in said.items()},
+    )
+    return case_id
+
+
+def closing_of(resources: Resources, case_id: str, **changes: Any) -> dict[str, Any]:
+    """The CaseClosed of a closed case, as the bus delivers it; ``changes`` are what a forger says instead."""
+    case = case_in(resources, case_id)
+    said = {"transaction_id": case.transaction_id, "outcome": case.outcome, "customerId": case.customer_id}
+    return a_closed_case(**said | {"caseId": case_id, "closedAt": case.closed_at} | changes)
+
+
+def _closed_at(minute: int) -> str:
+    return f"2026-01-02T12:{minute:02}:00.000Z"
+
+
 def a_closed_case(
     transaction_id: str | None = "TX-1", outcome: str = "confirmed_fraud", *, minute: int = 0, **changes: Any
 ) -> dict[str, Any]:
@@ -79,7 +103,7 @@ def a_closed_case(
         "openedBy": "customer",
         "outcome": outcome,
         "closedBy": "analyst",
-        "closedAt": f"2026-01-02T12:{minute:02}:00.000Z",
+        "closedAt": _closed_at(minute),
     } | changes
     event_id = contracts.event_id("CaseClosed", data["caseId"])
     metadata = Metadata(event_id, 1, CORRELATION, "x", data["closedAt"], "close_case")

@@ -82,7 +82,18 @@ def test_approval_tells_who_approved_in_their_order() -> None:
         "occurredAt": "2026-01-01T12:05:00.000Z",
         "producer": "decide_action",
         "traceparent": OCCASION.traceparent,
+        "causationDepth": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("proposal", "cause", "depth"), [(0, 0, 1), (3, 0, 4), (3, 5, 6), (5, 3, 6), (1000, 0, 1000)], ids=str
+)
+def test_end_lies_one_deeper_than_the_proposal_or_what_led_to_it(proposal: int, cause: int, depth: int) -> None:
+    action = dataclasses.replace(ACTION, causation_depth=proposal)
+    occasion = dataclasses.replace(OCCASION, causation_id="cause", causation_depth=cause)
+    for ended in (approved(action, "anna", occasion), rejected(action, (), "nothing_to_do", occasion)):
+        assert json.loads(ended.event_to_publish or "")["detail"]["metadata"]["causationDepth"] == depth
 
 
 def test_rejection_tells_its_cause_and_what_led_to_it() -> None:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.bedrock_agent_function import BedrockAg
 
 from backbone import contracts
 from backbone.errors import Rejected, Retryable
-from backbone.tool_catalogue import TOOLS
+from backbone.tool_catalogue import INVESTIGATION_TOOLS, TOOLS
 from card_rows import CardRows
 from card_tools import Card
 from tests.unit.aws_faults import failing
@@ -63,7 +63,7 @@ def is_failure(answer: dict[str, Any]) -> bool:
 
 
 def test_every_tool_of_the_catalogue_runs_and_no_other(module: Any) -> None:
-    assert list(module.RUN) == [tool.name for tool in TOOLS]
+    assert list(module.RUN) == [tool.name for tool in (*TOOLS, *INVESTIGATION_TOOLS)]
     assert module.resolver._tools.keys() == module.RUN.keys()
 
 
@@ -196,6 +196,11 @@ def test_the_edge_sample_lists_flagged_transactions_for_an_agent(module: Any, re
         {"turn": 3},
         {"correlationId": ""},
         {"caseId": "not-a-case"},
+        {"causationDepth": ""},
+        {"causationDepth": "-1"},
+        {"causationDepth": "1001"},
+        {"causationDepth": "1.5"},
+        {"causationDepth": 3},
     ],
     ids=str,
 )

@@ -64,6 +64,7 @@ def test_tool_is_asked_by_the_action_groups_event_for_the_sessions_person() -> N
         "conversationId": event["sessionId"],
         "turn": "3",
         "correlationId": "correlation-1",
+        "causationDepth": "1",
     }
     assert (result.state, result.facts, result.data) == ("done", tuple(BODY["facts"]), BODY["data"])
     assert result.citations == (Citation("d-1", "terms.pdf", "p3", 2, "You may cancel."),)

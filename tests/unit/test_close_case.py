@@ -59,6 +59,7 @@ def test_analyst_closes_a_case_and_it_is_told_once_without_their_words(module: A
     }
     assert event.metadata.correlation_id == CORRELATION
     assert event.metadata.causation_id == contracts.event_id("CaseOpened", case_id)
+    assert event.metadata.causation_depth == 1
     assert (case.status, case.closed_by, case.closed_by_role, case.note, case.event_to_publish) == (
         "closed",
         ANNA,

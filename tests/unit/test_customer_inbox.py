@@ -22,6 +22,7 @@ def test_a_notice_is_kept_once_however_often_it_is_put(resources: Resources) -> 
         "customerId": {"S": "CUST-000001"},
         "notificationId": {"S": notice.notification_id},
         "transactionId": {"S": "TX-1"},
+        "cardId": {"S": "CARD-000001"},
         "severity": {"S": "medium"},
         "text": {"S": notice.text},
         "createdAt": {"N": f"{NOON}.500"},

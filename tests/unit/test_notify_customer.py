@@ -1,4 +1,4 @@
-"""The notify_customer handler: SQS messages in; a notice and an event for each flag, once."""
+"""The notify_customer handler: SQS messages in; a notice and an event for each fact, once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +78,7 @@ def test_alerts_and_notices_are_measured(module: Any, capsys: pytest.CaptureFixt
 
 
 def test_every_sample_event_has_a_test() -> None:
-    assert samples("notify_customer") == ["bad", "edge", "good"]
+    assert samples("notify_customer") == ["bad", "changes", "edge", "good"]
 
 
 def test_the_good_sample_becomes_a_notice_and_an_event(module: Any, resources: Resources) -> None:
@@ -102,3 +102,15 @@ def test_the_edge_sample_notifies_once_for_two_messages_with_one_flag(module: An
     assert invoke(module, event) == given_back(event)
     assert told(resources) == ["TX-SAMPLE-8", "TX-SAMPLE-9"]
     assert "1000000.00 EUR" in " ".join(row["text"]["S"] for row in resources.rows("inbox"))
+
+
+def test_the_changes_sample_tells_of_each_once_however_often_it_comes(module: Any, resources: Resources) -> None:
+    event = sample("notify_customer", "changes")
+    assert invoke(module, event) == given_back(event)
+    assert invoke(module, event) == given_back(event)
+    events = [contracts.parse("CustomerNotified", envelope) for envelope in resources.published()]
+    assert [one.metadata.event_version for one in events] == [2, 1, 1, 1, 1, 1]
+    assert {one.metadata.causation_depth for one in events} == {4}
+    rows = resources.rows("inbox")
+    assert len(rows) == 6
+    assert [row["cardId"]["S"] for row in rows if "transactionId" not in row] == ["CARD-000042"]

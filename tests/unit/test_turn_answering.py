@@ -113,6 +113,7 @@ def test_session_comes_from_the_rows_and_history_from_the_turns() -> None:
         "conversationId": CONVERSATION,
         "turn": "2",
         "correlationId": "correlation-2",
+        "causationDepth": "1",
     }
     assert session.deadline == 1000.0
     assert (history.exchanges, text) == ((Exchange("question 1", "Shall I?"),), "And now?")

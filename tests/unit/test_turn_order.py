@@ -218,6 +218,7 @@ def test_chat_answered_says_what_the_turn_says() -> None:
         "outputTokens": 5,
     }
     assert (event.metadata.correlation_id, event.metadata.causation_id) == ("correlation-1", "event-1")
+    assert event.metadata.causation_depth == 1
 
 
 def test_another_request_takes_over_at_once_when_an_attempt_fails() -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.actions import OPEN, Action, Cause, Status
 from backbone.errors import Retryable
-from backbone.table_calls import Item, pages, tried, written_if
+from backbone.table_calls import Item, number_of, pages, tried, written_if
 
 _PAGE = 100
 # Every attribute that a step may change.
@@ -165,6 +165,31 @@ class ActionIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionsByCard:
+    """The index ``index`` (cardId, status) of the table ``table`` behind ``client`` (boto3 "dynamodb"): keys alone.
+
+    It may be a second behind: who changes what it finds reads the row again.
+    """
+
+    client: Any
+    table: str
+    index: str
+
+    def of_card(self, card_id: str) -> Iterator[str]:
+        """The ids of the actions about a card that wait for a decision; at most 1 MB of them. Raises Retryable."""
+        for status in OPEN:
+            answer = tried(
+                self.client.query,
+                TableName=self.table,
+                IndexName=self.index,
+                KeyConditionExpression="cardId = :card AND #status = :status",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":card": {"S": card_id}, ":status": {"S": status}},
+            )
+            yield from (item["actionId"]["S"] for item in answer["Items"])
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRows:
     """The table ``table`` behind ``client`` (boto3 "dynamodb")."""
 
@@ -265,6 +290,7 @@ def _action(item: Item) -> Action:
         decided_by=tuple(person["S"] for person in item["decidedBy"]["L"]) if "decidedBy" in item else (),
         decided_at=text.get("decidedAt"),
         cause=cast("Cause | None", text.get("cause")),
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text.get("eventToPublish"),
     )
 

@@ -37,8 +37,8 @@ class Action:
     ``action`` is what is to be done (block_card, ...), ``person_id`` who proposed it in the role ``proposed_by``.
     ``amount_minor`` is what is at stake in minor units, ``spent`` the same in words. ``expires_at`` is in epoch
     seconds, the other times are RFC 3339. ``half_approved_by`` approved first where two must; ``decided_by`` are the
-    people whose word it was in the end, nobody's where it expired. ``event_to_publish`` is an event that the bus may
-    not have yet.
+    people whose word it was in the end, nobody's where it expired. ``causation_depth`` is its ActionProposed's.
+    ``event_to_publish`` is an event that the bus may not have yet.
     """
 
     action_id: str
@@ -60,6 +60,7 @@ class Action:
     decided_by: tuple[str, ...] = ()
     decided_at: str | None = None
     cause: Cause | None = None
+    causation_depth: int = 0
     event_to_publish: str | None = None
 
     @property
@@ -72,13 +73,15 @@ class Action:
 class Occasion:
     """How an action comes to its end: when (``now`` in epoch seconds), by which function, in which trace (W3C).
 
-    ``causation_id`` is the event that led to it, where that is another than the proposal.
+    ``causation_id`` is the event that led to it, where that is another than the proposal, and ``causation_depth`` that
+    event's depth.
     """
 
     now: float
     producer: str
     traceparent: str | None = None
     causation_id: str | None = None
+    causation_depth: int = 0
 
 
 def seen_digest(action: Action) -> str:
@@ -156,5 +159,6 @@ def _event(detail_type: str, action: Action, occasion: Occasion) -> Event:
         occurred_at=contracts.timestamp(occasion.now),
         producer=occasion.producer,
         traceparent=occasion.traceparent,
+        causation_depth=contracts.depth_after(max(action.causation_depth, occasion.causation_depth)),
     )
     return contracts.build(detail_type, {name: value for name, value in said.items() if value is not None}, metadata)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from backbone.cases import Case, Closer, Outcome, Reason, Status
 from backbone.errors import Retryable
 from backbone.investigations import Totals
-from backbone.table_calls import Item, item_of, pages, tried, written_if
+from backbone.table_calls import Item, item_of, number_of, pages, tried, written_if
 
 _PAGE = 100
 # A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
@@ -47,6 +47,7 @@ class CaseRows:
                 "openedByRole": case.opened_by_role,
                 "openedAt": case.opened_at,
                 "correlationId": case.correlation_id,
+                "causationDepth": case.causation_depth or None,
                 "eventToPublish": case.event_to_publish,
             }
         )
@@ -213,6 +214,7 @@ def _case(item: Item) -> Case:
         closed_by_role=cast("Closer | None", text.get("closedByRole")),
         closed_at=text.get("closedAt"),
         note=text.get("note"),
+        causation_depth=number_of(item, "causationDepth"),
         event_to_publish=text.get("eventToPublish"),
         goal=text.get("goal"),
         escalated_at=text.get("escalatedAt"),

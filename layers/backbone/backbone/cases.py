@@ -14,6 +14,7 @@ Knows no AWS: ``case_rows`` keeps them.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from backbone import contracts
@@ -40,9 +41,9 @@ class Case:
     """A case as its row has it; times are RFC 3339 in UTC.
 
     ``opened_by`` and ``closed_by`` are people's ids, or "agent", in the roles beside them; ``kind`` is chat or
-    investigation. ``note`` says why it was closed so, in the closer's words. ``event_to_publish`` is an event that the
-    bus may not have yet. ``goal`` is what an investigation is for; ``escalated_because`` says why it gave the case to a
-    person.
+    investigation. ``note`` says why it was closed so, in the closer's words. ``causation_depth`` is its CaseOpened's.
+    ``event_to_publish`` is an event that the bus may not have yet. ``goal`` is what an investigation is for;
+    ``escalated_because`` says why it gave the case to a person.
     """
 
     case_id: str
@@ -60,6 +61,7 @@ class Case:
     closed_by_role: Closer | None = None
     closed_at: str | None = None
     note: str | None = None
+    causation_depth: int = 0
     event_to_publish: str | None = None
     goal: str | None = None
     escalated_at: str | None = None
@@ -69,6 +71,14 @@ class Case:
     def is_open(self) -> bool:
         """Whether somebody can still close it."""
         return self.status == "open"
+
+
+def closing_order(closed_at: str, case_id: str) -> tuple[datetime, str]:
+    """Where the end of a case lies among others: of two outcomes for one transaction the last one stands.
+
+    ``closed_at`` is RFC 3339. Of two in one millisecond the case's id decides, so that everybody decides alike.
+    """
+    return datetime.fromisoformat(closed_at), case_id
 
 
 def closed(case: Case, outcome: Outcome, *, closed_by: str, role: Closer, note: str | None, occasion: Occasion) -> Case:
@@ -94,7 +104,8 @@ def opened(case: Case, occasion: Occasion) -> Case:
         "kind": case.kind,
         "openedBy": case.opened_by_role,
     }
-    return dataclasses.replace(case, event_to_publish=as_text(_event("CaseOpened", case, said, occasion)))
+    event = _event("CaseOpened", case, said, occasion, case.causation_depth)
+    return dataclasses.replace(case, event_to_publish=as_text(event))
 
 
 def escalated(case: Case, reason: Reason, occasion: Occasion) -> Case:
@@ -107,7 +118,8 @@ def escalated(case: Case, reason: Reason, occasion: Occasion) -> Case:
         "reason": reason,
         "escalatedAt": given.escalated_at,
     }
-    return dataclasses.replace(given, event_to_publish=as_text(_event("CaseEscalated", given, said, occasion)))
+    event = _event("CaseEscalated", given, said, occasion, _depth_after(case, occasion))
+    return dataclasses.replace(given, event_to_publish=as_text(event))
 
 
 def _closed_event(case: Case, occasion: Occasion) -> Event:
@@ -121,10 +133,14 @@ def _closed_event(case: Case, occasion: Occasion) -> Event:
         "closedBy": case.closed_by_role,
         "closedAt": case.closed_at,
     }
-    return _event("CaseClosed", case, said, occasion)
+    return _event("CaseClosed", case, said, occasion, _depth_after(case, occasion))
 
 
-def _event(detail_type: str, case: Case, said: Mapping[str, Any], occasion: Occasion) -> Event:
+def _depth_after(case: Case, occasion: Occasion) -> int:
+    return contracts.depth_after(max(case.causation_depth, occasion.causation_depth))
+
+
+def _event(detail_type: str, case: Case, said: Mapping[str, Any], occasion: Occasion, depth: int) -> Event:
     """The one ``detail_type`` about the case; what is None in ``said`` is left out."""
     metadata = Metadata(
         event_id=contracts.event_id(detail_type, case.case_id),
@@ -134,5 +150,6 @@ def _event(detail_type: str, case: Case, said: Mapping[str, Any], occasion: Occa
         occurred_at=contracts.timestamp(occasion.now),
         producer=occasion.producer,
         traceparent=occasion.traceparent,
+        causation_depth=depth,
     )
     return contracts.build(detail_type, {name: value for name, value in said.items() if value is not None}, metadata)

@@ -28,6 +28,11 @@ SOURCES = {
     "DocumentSummarized": "backbone.documents",
     "DocumentRejected": "backbone.documents",
     "CardBlocked": "backbone.payments",
+    "CardUnblocked": "backbone.payments",
+    "TransactionReleased": "backbone.payments",
+    "TransactionReleaseWithdrawn": "backbone.payments",
+    "TransactionRefunded": "backbone.payments",
+    "RefundReversed": "backbone.payments",
     "ChatMessageReceived": "backbone.chat",
     "ChatAnswered": "backbone.chat",
     "ActionProposed": "backbone.agent",
@@ -37,6 +42,8 @@ SOURCES = {
     "CaseClosed": "backbone.cases",
     "CaseEscalated": "backbone.cases",
 }
+# The schemas' bound; a chain as long as that is refused by whoever bounds chains, long before.
+MAXIMUM_DEPTH = 1000
 _XRAY_ROOT = re.compile("1-([0-9a-f]{8})-([0-9a-f]{24})")
 _XRAY_PARENT = re.compile("[0-9a-f]{16}")
 _NAMESPACE = uuid.UUID("5a8f6d0e-5d1c-5f0e-9a53-7c1d2f0b6b11")
@@ -94,6 +101,47 @@ class Event:
         if metadata.causation_depth:
             said["causationDepth"] = metadata.causation_depth
         return {"metadata": said, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What events come of: the chain that they belong to, what led to them, by whom and when they become facts.
+
+    ``causation_depth`` is theirs, not that of what led to them; ``now`` in epoch seconds.
+    """
+
+    correlation_id: str
+    causation_id: str
+    causation_depth: int
+    now: float
+    producer: str
+    traceparent: str | None = None
+
+    def event(self, detail_type: str, key: str, data: dict[str, Any], version: int = 1) -> Event:
+        """The one ``detail_type`` about ``key``, without the fields of ``data`` that are None."""
+        metadata = Metadata(
+            event_id=event_id(detail_type, key),
+            event_version=version,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+            occurred_at=timestamp(self.now),
+            producer=self.producer,
+            traceparent=self.traceparent,
+            causation_depth=self.causation_depth,
+        )
+        return build(detail_type, {name: value for name, value in data.items() if value is not None}, metadata)
+
+
+def caused_by(event: Event, now: float, producer: str, traceparent: str | None = None) -> Cause:
+    """``event`` as the cause of what ``producer`` tells ``now``; its trace goes on where there is none of its own."""
+    said = event.metadata
+    depth = depth_after(said.causation_depth)
+    return Cause(said.correlation_id, said.event_id, depth, now, producer, traceparent or said.traceparent)
+
+
+def depth_after(depth: int) -> int:
+    """The depth of an event whose cause has ``depth``; no deeper than the schemas go."""
+    return min(depth + 1, MAXIMUM_DEPTH)
 
 
 def event_id(detail_type: str, key: str) -> str:

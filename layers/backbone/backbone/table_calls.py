@@ -53,6 +53,11 @@ def item_of(values: Mapping[str, str | int | None]) -> dict[str, dict[str, str]]
     }
 
 
+def number_of(item: Item, name: str) -> int:
+    """A whole number; 0 where the item has none of that name."""
+    return int(item[name]["N"]) if name in item else 0
+
+
 def text_of(item: Item, name: str) -> str | None:
     """A text attribute, or None where the item has none of that name."""
     return item[name]["S"] if name in item else None

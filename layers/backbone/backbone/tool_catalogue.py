@@ -4,7 +4,8 @@
 toolConfig, the function schema of a Bedrock agent's action group (template.yaml; a test compares) and the inline
 functions of an AgentCore harness. No tool takes a customer's id: whose affairs are spoken of stands in the session.
 
-A tool with ``changes`` is never run on the model's word alone: the person is asked first.
+A tool with ``changes`` is never run on the model's word alone: the person is asked first. The tools of an investigation
+(``INVESTIGATION_TOOLS``) are no chat's: no engine is told of them, and ``agent_tools`` refuses them to people.
 """
 
 from collections.abc import Sequence
@@ -103,12 +104,25 @@ TOOLS: tuple[ToolSpec, ...] = (
         changes=True,
     ),
 )
-_BY_NAME = {tool.name: tool for tool in TOOLS}
+INVESTIGATION_TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        "release_transaction",
+        "Lets a flagged transaction go, because it is genuine. A large one needs an analyst's approval.",
+        (Parameter("transactionId", "string", "The flagged transaction to release.", required=True),),
+        changes=True,
+    ),
+    ToolSpec(
+        "refund",
+        "Asks an analyst to pay a transaction back to the customer, because somebody else made it.",
+        (Parameter("transactionId", "string", "The transaction to pay back.", required=True),),
+        changes=True,
+    ),
+)
 
 
-def find_tool(name: str) -> ToolSpec | None:
-    """The tool of that name, or None."""
-    return _BY_NAME.get(name)
+def find_tool(name: str, tools: Sequence[ToolSpec] = (*TOOLS, *INVESTIGATION_TOOLS)) -> ToolSpec | None:
+    """The tool of that name among ``tools``, or None."""
+    return next((tool for tool in tools if tool.name == name), None)
 
 
 def input_schema(tool: ToolSpec) -> dict[str, Any]:
