@@ -32,6 +32,7 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
+from backbone.case_rows import CaseIndex
 from backbone.clients import client
 from backbone.documents import DocumentBucket
 from backbone.errors import Rejected, Retryable
@@ -40,19 +41,21 @@ from backbone.knowledge_base import PassageReader
 from backbone.model import Model
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
-from backbone.tool_catalogue import TOOLS, ToolSpec
+from backbone.tool_catalogue import INVESTIGATION_TOOLS, TOOLS, ToolSpec
 from card_rows import ActionRows, CardRows
 from card_tools import block_card, list_cards
 from case_rows import CaseRows
 from case_tools import open_case
 from customer_documents import CustomerDocuments
 from document_tools import Search, search_documents
+from evidence_rows import CounterRows, HistoryRows
+from evidence_tools import review_card, review_past_cases, review_terminal
 from index_search import IndexSearch
 from knowledge_base_search import KnowledgeBaseSearch
 from occasions import Occasion
 from tool_answers import ToolAnswer, failed, refused
 from tool_arguments import ArgumentRefusedError, read_arguments
-from tool_session import MalformedSessionError, Session, read_session
+from tool_session import AGENT, MalformedSessionError, Session, read_session
 from transaction_rows import TransactionRows
 from transaction_tools import DEFAULT_DAYS, explain_flag, list_transactions
 
@@ -68,7 +71,10 @@ class Settings:
     cards_index_name: str
     transactions_table_name: str
     transactions_index_name: str
+    transactions_terminal_index_name: str
+    profiles_table_name: str
     cases_table_name: str
+    cases_customer_index_name: str
     actions_table_name: str
     documents_bucket_name: str
     documents_table_name: str
@@ -98,6 +104,16 @@ cards = CardRows(client("dynamodb"), settings.cards_table_name, settings.cards_i
 actions = ActionRows(client("dynamodb"), settings.actions_table_name)
 cases = CaseRows(client("dynamodb"), settings.cases_table_name)
 transactions = TransactionRows(client("dynamodb"), settings.transactions_table_name, settings.transactions_index_name)
+history = HistoryRows(
+    client("dynamodb"),
+    settings.transactions_table_name,
+    settings.transactions_index_name,
+    settings.transactions_terminal_index_name,
+)
+counters = CounterRows(client("dynamodb"), settings.profiles_table_name)
+past_cases = CaseIndex(
+    client("dynamodb"), settings.cases_table_name, by_status="", by_customer=settings.cases_customer_index_name
+)
 documents = CustomerDocuments(
     client("dynamodb"),
     settings.documents_table_name,
@@ -167,6 +183,27 @@ def run_block_card(session: Session, arguments: Arguments) -> ToolAnswer:
     )
 
 
+def run_review_card(session: Session, arguments: Arguments) -> ToolAnswer:
+    return review_card(
+        session,
+        arguments["transactionId"],
+        transactions=transactions,
+        history=history,
+        counters=counters,
+        cards=cards,
+    )
+
+
+def run_review_terminal(session: Session, arguments: Arguments) -> ToolAnswer:
+    return review_terminal(
+        session, arguments["transactionId"], transactions=transactions, history=history, counters=counters
+    )
+
+
+def run_review_past_cases(session: Session, _: Arguments) -> ToolAnswer:
+    return review_past_cases(session, cases=past_cases, now=time.time())
+
+
 def document_search() -> Search:
     """What finds passages: the knowledge base where parameter Retrieval made one, else the documents' own indexes."""
     if not settings.knowledge_base_id:
@@ -182,6 +219,9 @@ RUN: dict[str, Callable[[Session, Arguments], ToolAnswer]] = {
     "search_documents": run_search_documents,
     "open_case": run_open_case,
     "block_card": run_block_card,
+    "review_card": run_review_card,
+    "review_terminal": run_review_terminal,
+    "review_past_cases": run_review_past_cases,
 }
 
 
@@ -200,6 +240,8 @@ def answer_of(tool: ToolSpec) -> ToolAnswer:
     try:
         session = read_session(event.session_attributes)
         logger.append_keys(correlation_id=session.correlation_id)
+        if tool in INVESTIGATION_TOOLS and session.role != AGENT:
+            return refused("That is for investigations only.")
         arguments = read_arguments(tool, ((one.name, one.value) for one in event.parameters))
         return RUN[tool.name](session, arguments)
     except ArgumentRefusedError as wrong:
@@ -217,5 +259,5 @@ def occasion(session: Session) -> Occasion:
     return Occasion(session, time.time(), contracts.traceparent(os.environ.get("_X_AMZN_TRACE_ID")))
 
 
-for _tool in TOOLS:
+for _tool in (*TOOLS, *INVESTIGATION_TOOLS):
     resolver.tool(name=_tool.name, description=_tool.description)(partial(respond, _tool))

@@ -13,7 +13,7 @@ from typing import Any
 import fastjsonschema
 
 from agent_port import Session, Sink, ToolResult, Tools, progress_of
-from backbone.tool_catalogue import find_tool, input_schema
+from backbone.tool_catalogue import TOOLS, find_tool, input_schema
 from converse_stream import ToolUse
 
 # Far longer than any id or sentence that a tool wants; what waits for a yes must fit into a frame.
@@ -101,7 +101,7 @@ def _changes(use: ToolUse) -> bool:
 def _argument_check(name: str) -> Callable[[object], object] | None:
     """Checks the arguments of the tool ``name``; None where there is none. Making one takes milliseconds."""
     tool = find_tool(name)
-    if tool is None:
+    if tool not in TOOLS:  # a chat's model that names an investigation's tool has invented it
         return None
     # Said here and not to the model: Nova takes no additionalProperties at the top of a schema.
     check: Callable[[object], object] = fastjsonschema.compile(input_schema(tool) | {"additionalProperties": False})

@@ -103,7 +103,26 @@ TOOLS: tuple[ToolSpec, ...] = (
         changes=True,
     ),
 )
-_BY_NAME = {tool.name: tool for tool in TOOLS}
+# What an investigation may use besides: never told to a chat's model, and refused by agent_tools to whoever is no agent.
+INVESTIGATION_TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        "review_card",
+        "Compares a transaction with what its card paid before: how many payments in 30 days and of how much, what was "
+        "paid around it, and what earlier flags of the card turned out to be.",
+        (Parameter("transactionId", "string", "The transaction to compare.", required=True),),
+    ),
+    ToolSpec(
+        "review_terminal",
+        "Looks at the terminal of a transaction: payments and known frauds there in 28 days, how many other "
+        "transactions were flagged there with how many cards, and what those turned out to be.",
+        (Parameter("transactionId", "string", "The transaction whose terminal to look at.", required=True),),
+    ),
+    ToolSpec(
+        "review_past_cases",
+        "Counts the customer's cases of the last 180 days by how they ended, and those that are still open.",
+    ),
+)
+_BY_NAME = {tool.name: tool for tool in (*TOOLS, *INVESTIGATION_TOOLS)}
 
 
 def find_tool(name: str) -> ToolSpec | None:
