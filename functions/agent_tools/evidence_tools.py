@@ -35,7 +35,7 @@ type Buckets = Mapping[int, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """A flagged transaction; ``occurred_at`` in epoch seconds, ``label`` what a case said it was, None while none did."""
+    """A flagged transaction; ``occurred_at`` in epoch seconds, ``label`` what a case found it to be, None before."""
 
     transaction_id: str
     card_id: str
@@ -94,7 +94,7 @@ def review_card(
     counters: Counters,
     cards: Cards,
 ) -> ToolAnswer:
-    """How the transaction compares with the card's others, what was flagged of them, and whether the card is blocked."""
+    """How the transaction compares with the card's others, what was flagged of those, whether the card is blocked."""
     about = own_transaction(transaction_id, session, transactions)
     if about is None:
         return no_such_transaction(transaction_id, session)
@@ -137,7 +137,7 @@ def _usual(about: ScoredTransaction, before: Sequence[Payment], days: Buckets) -
 
 
 def _beside_usual(about: ScoredTransaction, count: int, total: int) -> list[str]:
-    period = f"In the {CARD_DAYS} days up to transaction {about.transaction_id}, card {about.card_id} made"
+    period = f"{_up_to(about, CARD_DAYS)} card {about.card_id} made"
     if count <= 0 or total <= 0:
         return [f"{period} no other payment."]
     amount, mean = (money(minor, about.currency) for minor in (about.amount_minor, round(total / count)))
@@ -186,8 +186,7 @@ def review_terminal(
     found, is_complete = history.flagged_at(about.terminal_id, first, about.occurred_at)
     flagged = [one for one in found if one.transaction_id != about.transaction_id]
     facts = [
-        f"In the {TERMINAL_DAYS} days up to transaction {about.transaction_id}, terminal {about.terminal_id} had "
-        f"{_payments_and_frauds(payments - 1, frauds)}.",
+        f"{_up_to(about, TERMINAL_DAYS)} terminal {about.terminal_id} had {_payments_and_frauds(payments - 1, frauds)}.",
         f"In the last {RECENT_DAYS} of those days it had {_payments_and_frauds(recent_payments - 1, recent_frauds)}.",
         f"{_before(about)} {_flagged_at_terminal(flagged)}",
         *_newest_decided(about, flagged),
@@ -260,6 +259,10 @@ def _between(days: Buckets, first: int, last: int) -> tuple[int, int]:
     """The sums of both numbers from day ``first`` to ``last``, both included."""
     within = [both for day, both in days.items() if first <= day <= last]
     return sum(one for one, _ in within), sum(other for _, other in within)
+
+
+def _up_to(about: ScoredTransaction, days: int) -> str:
+    return f"In the {days} days up to transaction {about.transaction_id},"
 
 
 def _before(about: ScoredTransaction) -> str:

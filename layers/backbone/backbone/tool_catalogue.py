@@ -103,7 +103,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         changes=True,
     ),
 )
-# What an investigation may use besides: never told to a chat's model, and refused by agent_tools to whoever is no agent.
+# What an investigation may use besides: no chat's model is told of it, and agent_tools refuses it to all but agents.
 INVESTIGATION_TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         "review_card",
