@@ -186,8 +186,8 @@ def review_terminal(
     found, is_complete = history.flagged_at(about.terminal_id, first, about.occurred_at)
     flagged = [one for one in found if one.transaction_id != about.transaction_id]
     facts = [
-        f"{_up_to(about, TERMINAL_DAYS)} terminal {about.terminal_id} had {_payments_and_frauds(payments - 1, frauds)}.",
-        f"In the last {RECENT_DAYS} of those days it had {_payments_and_frauds(recent_payments - 1, recent_frauds)}.",
+        f"{_up_to(about, TERMINAL_DAYS)} terminal {about.terminal_id} had {_known_frauds(payments - 1, frauds)}.",
+        f"In the last {RECENT_DAYS} of those days it had {_known_frauds(recent_payments - 1, recent_frauds)}.",
         f"{_before(about)} {_flagged_at_terminal(flagged)}",
         *_newest_decided(about, flagged),
     ]
@@ -203,7 +203,7 @@ def review_terminal(
     return done(facts, data)
 
 
-def _payments_and_frauds(payments: int, frauds: int) -> str:
+def _known_frauds(payments: int, frauds: int) -> str:
     known = f"{frauds:,} {'is' if frauds == 1 else 'are'} known to be fraud"
     return f"{counted(max(payments, 0), 'other payment')}, of which {known}"
 

@@ -29,14 +29,14 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """What a prompt says. ``facts`` are the ids with a number in them, by the tool's step; ``done``: (move, outcome)."""
+    """What a prompt says: quantities by name, and the steps ``done`` as (move, outcome)."""
 
     quantities: dict[str, Quantity]
     done: tuple[tuple[str, str], ...]
 
 
 def read_briefing(text: str, ids: Collection[str]) -> Briefing:
-    """What ``text`` says in the facts of ``ids``; an id that stands there twice is nobody's, for one of them is forged."""
+    """What ``text`` says in the facts of ``ids``; of an id that stands there twice nothing: one is forged."""
     goal = _GOAL.match(text)
     head, _, rest = text.rpartition(f"\n{DONE}\n")
     if not goal or not head:
@@ -82,7 +82,8 @@ def _drivers(drivers: str) -> Iterator[tuple[str, float, str]]:
         name = {"a day": "1", "7 days": "7", "30 days": "30"}[days]
         said = f"the score saw {share}% known frauds at the terminal in {days}"
         yield f"scored_terminal_share_{name}", int(share) / 100, said
-    yield "amount_drives", float(": the amount, " in f": {drivers}"), "the score was raised most by the amount"
+    by_amount = drivers.startswith("the amount, ")
+    yield "amount_drives", float(by_amount), f"the amount is {'' if by_amount else 'not '}what raised the score most"
 
 
 # ---- review_card
@@ -195,58 +196,39 @@ _ANY = r"[A-Za-z0-9_.:-]{1,64}"
 _ID = rf"(?P<id>{_ANY})"
 _MONEY = rf"{_n('money')} (?P<currency>[A-Z]{{3}})"
 _OUTCOMES = rf": {_n('fraud')} turned out to be fraud, {_n('genuine')} genuine, [\d,]+ undecided\."
+_FLAG = (
+    rf"Transaction {_ID} of {_MONEY} with {_ANY} at terminal {_ANY} on [\w ,:]+ was flagged with severity "
+    r"(?P<severity>low|medium|high): (?P<reasons>.*)"
+)
+_MADE = rf"In the 30 days up to transaction {_ID}, card {_ANY} made"
+_BEFORE = rf"In the 14 days before {_ID}, (?:no|{_n('count')})"
+_KNOWN = rf"had {_n('count')} other payments?, of which {_n('frauds')} (?:is|are) known to be fraud\."
+_CLOSED = (
+    r"In the last 180 days (?:no case|[\d,]+ cases?) of the customer (?:was|were) closed"
+    rf"(?:\.|: {_n('confirmed')} as confirmed fraud, {_n('genuine')} as genuine, [\d,]+ unresolved\.)"
+)
+_AT_TERMINAL = (
+    rf"{_BEFORE} other transactions? at the terminal (?:was|were) flagged"
+    rf"(?:, with {_n('cards')} cards?)?(?:\.|{_OUTCOMES})"
+)
+_NEWEST = r"The newest of them that was decided, {} days before it, turned out to be (?P<label>fraud|genuine)\."
 _GRAMMAR: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(form), reader)
     for form, reader in (
-        (
-            rf"Transaction {_ID} of {_MONEY} with {_ANY} at terminal {_ANY} on [\w ,:]+ was flagged with severity "
-            r"(?P<severity>low|medium|high): (?P<reasons>.*)",
-            _flagged,
-        ),
+        (_FLAG, _flagged),
         (rf"The fraud model's score of {_ID} is (?P<score>[01]\.\d+); 0 is usual, 1 is almost surely fraud\.", _score),
         (r"What raised the score most: (?P<drivers>.*)\.", _drivers),
-        (rf"In the 30 days up to transaction {_ID}, card {_ANY} made no other payment\.", _card_alone),
-        (
-            rf"In the 30 days up to transaction {_ID}, card {_ANY} made {_n('count')} other payments? of {_MONEY} "
-            r"on average\.",
-            _card,
-        ),
+        (rf"{_MADE} no other payment\.", _card_alone),
+        (rf"{_MADE} {_n('count')} other payments? of {_MONEY} on average\.", _card),
         (rf"The {_MONEY} of {_ID} is {_n('times')} times that average\.", _times),
         (rf"The highest of the [\d,]+ other payments? on record from those days was {_MONEY}\.", _highest),
-        (
-            rf"Within an hour of {_ID} the card made {_n('hour')} other payments?, within a day {_n('day')}\.",
-            _around,
-        ),
-        (
-            rf"In the 14 days before {_ID}, (?:no|{_n('count')}) other transactions? of the card (?:was|were) flagged"
-            rf"(?:\.|{_OUTCOMES})",
-            _card_flags,
-        ),
-        (
-            rf"In the 28 days up to transaction {_ID}, terminal {_ANY} had {_n('count')} other payments?, of which "
-            rf"{_n('frauds')} (?:is|are) known to be fraud\.",
-            _terminal,
-        ),
-        (
-            rf"In the last 7 of those days it had {_n('count')} other payments?, of which {_n('frauds')} (?:is|are) "
-            r"known to be fraud\.",
-            _terminal_lately,
-        ),
-        (
-            rf"In the 14 days before {_ID}, (?:no|{_n('count')}) other transactions? at the terminal (?:was|were) "
-            rf"flagged(?:, with {_n('cards')} cards?)?(?:\.|{_OUTCOMES})",
-            _terminal_flags,
-        ),
-        (
-            rf"The newest of them that was decided, {_n('days')} days before it, turned out to be "
-            r"(?P<label>fraud|genuine)\.",
-            _newest,
-        ),
-        (
-            r"In the last 180 days (?:no case|[\d,]+ cases?) of the customer (?:was|were) closed"
-            rf"(?:\.|: {_n('confirmed')} as confirmed fraud, {_n('genuine')} as genuine, [\d,]+ unresolved\.)",
-            _past_cases,
-        ),
+        (rf"Within an hour of {_ID} the card made {_n('hour')} other payments?, within a day {_n('day')}\.", _around),
+        (rf"{_BEFORE} other transactions? of the card (?:was|were) flagged(?:\.|{_OUTCOMES})", _card_flags),
+        (rf"In the 28 days up to transaction {_ID}, terminal {_ANY} {_KNOWN}", _terminal),
+        (rf"In the last 7 of those days it {_KNOWN}", _terminal_lately),
+        (_AT_TERMINAL, _terminal_flags),
+        (_NEWEST.format(_n("days")), _newest),
+        (_CLOSED, _past_cases),
         (rf"{_n('count')} other cases? of the customer (?:is|are) open\.", _open_cases),
     )
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from backbone import contracts
-from backbone.cases import Case
+from backbone.cases import Case, Outcome
 from card_tools import Card
 from evidence_tools import Buckets, Flagged, Label, Payment
 from features import LABEL_DELAY_DAYS, SECONDS_PER_DAY, CardProfile, TerminalProfile, add_known_fraud, add_to_terminal
@@ -108,7 +108,7 @@ class Bank:
             self._frauds_found[about.terminal_id, about.occurred_at // SECONDS_PER_DAY] += is_fraud
             cases = self._cases[about.customer_id]
             (place,) = [place for place, case in enumerate(cases) if case.transaction_id == transaction_id]
-            outcome = "confirmed_fraud" if is_fraud else "genuine"
+            outcome: Outcome = "confirmed_fraud" if is_fraud else "genuine"
             cases[place] = replace(
                 cases[place], status="closed", outcome=outcome, closed_at=contracts.timestamp(closed_at)
             )

@@ -16,9 +16,10 @@ def prompt(case: ReplayedCase, done: Sequence[tuple[str, str]], moves: Iterable[
         for number, sentence in enumerate(case.facts.get(move, ()), 1):
             if sentence not in facts.values():
                 facts[fact_id(step, number)] = sentence
+    paid = f"paid with {case.card_id} at terminal {case.terminal_id}"
+    whether = f"whether transaction {case.transaction_id} of customer {case.customer_id}, {paid}, was a fraud"
     lines = [
-        f"{GOAL} Decide whether transaction {case.transaction_id} of customer {case.customer_id}, paid with "
-        f"{case.card_id} at terminal {case.terminal_id}, was a fraud, and do what follows from it.",
+        f"{GOAL} Decide {whether}, and do what follows from it.",
         "",
         KNOWN,
         *(f"[{identity}] {sentence}" for identity, sentence in facts.items()),

@@ -1,6 +1,6 @@
-"""A simulated world, replayed through the real fraud model, rules and tools: the cases that come of it, with the truth.
+"""A simulated world replayed through the real fraud model, rules and tools: the cases that come of it, with the truth.
 
-Days of a world: 0 .. 44 fill the profiles, as a bank would before going live. From day 45 on every transaction is scored
+Days of a world: 0 .. 44 fill the profiles, as a bank would before going live. From day 45 on each transaction is scored
 and kept. A case of the first two weeks after that is one of a young stack, which has few rows and labels yet; both
 kinds are learned from, and told apart in the figures.
 """
@@ -62,9 +62,7 @@ class ReplayedCase:
 
 def a_world(seed: int, customers: int = 1_000, live_days: int = LIVE_DAYS) -> WorldParameters:
     """A world with two terminals a customer, as the fraud model's."""
-    return WorldParameters(
-        customers=customers, terminals=2 * customers, days=HISTORY_DAYS + live_days, seed=seed
-    )
+    return WorldParameters(customers=customers, terminals=2 * customers, days=HISTORY_DAYS + live_days, seed=seed)
 
 
 def replayed_cases(parameters: WorldParameters, model: FraudModel) -> Iterator[ReplayedCase]:
@@ -82,9 +80,7 @@ def replayed_cases(parameters: WorldParameters, model: FraudModel) -> Iterator[R
                 yield _case(labelled, verdict, bank, is_young=bank.now < cut + YOUNG_DAYS * SECONDS_PER_DAY)
 
 
-def _with_all_frauds(
-    world: World, cut: int, terminals: Mapping[str, TerminalProfile]
-) -> dict[str, TerminalProfile]:
+def _with_all_frauds(world: World, cut: int, terminals: Mapping[str, TerminalProfile]) -> dict[str, TerminalProfile]:
     """Terminals with the frauds whose labels come after ``cut`` too; nobody looks at them before they would have come.
 
     A feature's window ends seven days before its transaction, and ``Bank`` holds back what is younger.
@@ -136,9 +132,7 @@ def _facts(about: Transaction, bank: Bank) -> Facts:
     identity, cards = about.transaction_id, Registry()
     answers = {
         "explain_flag": explain_flag(session, identity, transactions=bank, cards=cards, now=bank.now),
-        "review_card": review_card(
-            session, identity, transactions=bank, history=bank, counters=bank, cards=cards
-        ),
+        "review_card": review_card(session, identity, transactions=bank, history=bank, counters=bank, cards=cards),
         "review_terminal": review_terminal(session, identity, transactions=bank, history=bank, counters=bank),
         "review_past_cases": review_past_cases(session, cases=bank, now=bank.now),
     }

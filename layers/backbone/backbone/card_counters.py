@@ -1,7 +1,7 @@
 """A card's counters in the Profiles table, as far as others than score_transactions read them.
 
-score_transactions keeps a card's profile under profileId "card#<id>" as JSON in attribute ``profile``. Its ``days`` is a
-list of [UTC day since the epoch, payments, sum in minor units], of the newest 31 days.
+score_transactions keeps a card's profile under profileId "card#<id>" as JSON in attribute ``profile``. Its ``days`` are
+[UTC day since the epoch, payments, sum in minor units], of the newest 31 days.
 """
 
 import json
