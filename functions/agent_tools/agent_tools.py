@@ -33,6 +33,7 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
+from backbone.case_rows import CaseIndex
 from backbone.clients import client
 from backbone.documents import DocumentBucket
 from backbone.errors import Rejected, Retryable
@@ -50,6 +51,8 @@ from case_tools import open_case
 from change_tools import refund, release_transaction
 from customer_documents import CustomerDocuments
 from document_tools import Search, search_documents
+from evidence_rows import CounterRows, HistoryRows
+from evidence_tools import review_card, review_past_cases, review_terminal
 from index_search import IndexSearch
 from knowledge_base_search import KnowledgeBaseSearch
 from occasions import Occasion
@@ -72,7 +75,10 @@ class Settings:
     cards_index_name: str
     transactions_table_name: str
     transactions_index_name: str
+    transactions_terminal_index_name: str
+    profiles_table_name: str
     cases_table_name: str
+    cases_customer_index_name: str
     actions_table_name: str
     actions_card_index_name: str
     documents_bucket_name: str
@@ -106,6 +112,16 @@ cases = CaseRows(client("dynamodb"), settings.cases_table_name)
 transactions = TransactionRows(client("dynamodb"), settings.transactions_table_name, settings.transactions_index_name)
 paid_transactions = TransactionChangeRows(
     client("dynamodb"), settings.transactions_table_name, settings.actions_table_name
+)
+history = HistoryRows(
+    client("dynamodb"),
+    settings.transactions_table_name,
+    settings.transactions_index_name,
+    settings.transactions_terminal_index_name,
+)
+counters = CounterRows(client("dynamodb"), settings.profiles_table_name)
+past_cases = CaseIndex(
+    client("dynamodb"), settings.cases_table_name, by_status="", by_customer=settings.cases_customer_index_name
 )
 documents = CustomerDocuments(
     client("dynamodb"),
@@ -197,6 +213,27 @@ def run_refund(session: Session, arguments: Arguments) -> ToolAnswer:
     )
 
 
+def run_review_card(session: Session, arguments: Arguments) -> ToolAnswer:
+    return review_card(
+        session,
+        arguments["transactionId"],
+        transactions=transactions,
+        history=history,
+        counters=counters,
+        cards=cards,
+    )
+
+
+def run_review_terminal(session: Session, arguments: Arguments) -> ToolAnswer:
+    return review_terminal(
+        session, arguments["transactionId"], transactions=transactions, history=history, counters=counters
+    )
+
+
+def run_review_past_cases(session: Session, _: Arguments) -> ToolAnswer:
+    return review_past_cases(session, cases=past_cases, now=time.time())
+
+
 def document_search() -> Search:
     """What finds passages: the knowledge base where parameter Retrieval made one, else the documents' own indexes."""
     if not settings.knowledge_base_id:
@@ -214,6 +251,9 @@ RUN: dict[str, Callable[[Session, Arguments], ToolAnswer]] = {
     "block_card": run_block_card,
     "release_transaction": run_release_transaction,
     "refund": run_refund,
+    "review_card": run_review_card,
+    "review_terminal": run_review_terminal,
+    "review_past_cases": run_review_past_cases,
 }
 
 

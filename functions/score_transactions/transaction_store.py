@@ -20,6 +20,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from backbone.card_counters import card_key
 from backbone.errors import Retryable
 from backbone.item_transactions import jittered, write_together
 from backbone.terminal_counters import counts_in, frauds_on, terminal_key, transactions_on
@@ -134,6 +135,9 @@ class TransactionStore:
             "scoredAt": {"N": f"{now:.3f}"},
             "expiresAt": {"N": str(int(now) + self.retention_days * SECONDS_PER_DAY)},
         }
+        if verdict.flagged:
+            # Key of the index of what was flagged at a terminal: rows without it are not in there.
+            row["flaggedTerminalId"] = {"S": transaction.terminal_id}
         if decision.event is not None:
             row["flaggedEvent"] = {"S": json.dumps(decision.event.detail(), separators=(",", ":"))}
         return {
@@ -222,7 +226,7 @@ _KNOWN_TRANSACTION = "transactionId, digest, flaggedEvent, publishedAt"
 def card_item(card_id: str, profile: CardProfile, version: int, now: float) -> dict[str, Any]:
     """A card's profile as an item of the Profiles table (DynamoDB's typed JSON)."""
     return {
-        "profileId": {"S": f"card#{card_id}"},
+        **card_key(card_id),
         "profile": {"S": json.dumps(card_to_dict(profile), separators=(",", ":"))},
         "version": {"N": str(version)},
         "expiresAt": {"N": str(_profile_expiry(now))},

@@ -5,6 +5,7 @@ its standard input closes: so it ends with whoever started it, even where that w
 
     POST /v1/chat/completions   with tools: tool calls or a text, decided from the person's words (light_chat);
                                 with response_format json_schema of the shape of write_summary: an extractive summary;
+                                of the shape of next_move: an investigation's next move (light_investigator);
                                 of any other kind, 400 with what to do about it, for there is nothing here that could
                                 answer; "stream": true sends a text sentence by sentence, anything else as one chunk
     POST /v1/embeddings         vectors of 384; "normalize": false leaves them as the network made them
@@ -30,11 +31,13 @@ from local.models.conversation import read_conversation
 from local.models.embeddings import LazyEmbeddingModel, normalised
 from local.models.light_chat import next_move
 from local.models.light_desk import desk_for
+from local.models.light_investigator import asks_for_next_move
+from local.models.light_investigator import next_move as next_move_of_investigation
 from local.models.profile import HOW_TO_CHANGE
 from local.models.summaries import NothingToSummariseError, asks_for_summary, summarise
 
 LONGEST_BODY_BYTES = 8 * 1024 * 1024
-SUMMARISER, CHAT = "extractive-summary", "tool-router"
+SUMMARISER, CHAT, INVESTIGATOR = "extractive-summary", "tool-router", "investigator"
 _SENTENCE = re.compile(r".+?(?:[.!?]\s+|$)", re.DOTALL)
 logger = logging.getLogger(__name__)
 
@@ -54,7 +57,13 @@ def complete(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
     """The chat completion for ``request``; raises RefusedError where this profile has no answer."""
     if request.get("tools"):
         return _chat(request, model)
-    return _summary(request, model)
+    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    if asks_for_next_move(schema):
+        return _investigation(request, schema, model)
+    if asks_for_summary(schema):
+        return _summary(request, schema, model)
+    what_there_is = "it summarises, embeds, uses tools, and chooses an investigation's moves"
+    raise RefusedError(400, f"The light profile has no language model: {what_there_is}. {HOW_TO_CHANGE}")
 
 
 def _chat(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
@@ -92,13 +101,13 @@ def _chat(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
     return completion
 
 
-def _summary(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
-    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
-    if not asks_for_summary(schema):
-        raise RefusedError(
-            400, f"The light profile has no language model: it summarises, embeds, and uses tools. {HOW_TO_CHANGE}"
-        )
-    said = "\n".join(str(message["content"]) for message in request["messages"] if message["role"] == "user")
+def _investigation(request: Mapping[str, Any], schema: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    move = next_move_of_investigation(_said_by_user(request), schema)
+    return _completion(INVESTIGATOR, _written(move), _asked(request), request, model)
+
+
+def _summary(request: Mapping[str, Any], schema: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
+    said = _said_by_user(request)
     loaded, limit = model.get(), _limit(request)
 
     def fits(summary: Body) -> bool:
@@ -108,8 +117,15 @@ def _summary(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
         summary = summarise(said, schema, lambda texts: normalised(loaded.embed(texts)), fits)
     except NothingToSummariseError as error:
         raise RefusedError(400, str(error)) from error
-    asked = "\n".join(str(message["content"]) for message in request["messages"])
-    return _completion(SUMMARISER, _written(summary), asked, request, model)
+    return _completion(SUMMARISER, _written(summary), _asked(request), request, model)
+
+
+def _said_by_user(request: Mapping[str, Any]) -> str:
+    return "\n".join(str(message["content"]) for message in request["messages"] if message["role"] == "user")
+
+
+def _asked(request: Mapping[str, Any]) -> str:
+    return "\n".join(str(message["content"]) for message in request["messages"])
 
 
 def _completion(answerer: str, content: str, asked: str, request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
@@ -133,8 +149,8 @@ def _limit(request: Mapping[str, Any]) -> int:
     return int(request.get("max_tokens") or sys.maxsize)
 
 
-def _written(summary: Body) -> str:
-    return json.dumps(summary, ensure_ascii=False)
+def _written(answer: Body) -> str:
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def as_events(completion: Body) -> bytes:

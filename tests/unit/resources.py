@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "CARDS_TABLE_NAME": "cards",
     "CARDS_INDEX_NAME": "CustomerCards",
     "TRANSACTIONS_INDEX_NAME": "CustomerTransactions",
+    "TRANSACTIONS_TERMINAL_INDEX_NAME": "FlaggedAtTerminal",
     "CASES_TABLE_NAME": "cases",
     "CASES_STATUS_INDEX_NAME": "byStatus",
     "CASES_CUSTOMER_INDEX_NAME": "CustomerCases",
@@ -106,8 +107,8 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     key_id = client("kms").create_key()["KeyMetadata"]["KeyId"]
     client("kms").create_alias(AliasName=ENVIRONMENT["ACTION_TOKENS_KEY_ARN"], TargetKeyId=key_id)
     _create_documents(client)
-    _create_by_customer(client, "transactions", "transactionId", "CustomerTransactions", ("occurredAt", "N"))
-    _create_by_customer(client, "cards", "cardId", "CustomerCards")
+    _create_transactions(client)
+    _create_cards(client)
     _create_cases(client)
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
@@ -125,25 +126,44 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     return Resources(client)
 
 
-def _create_by_customer(
-    client: Callable[[str], Any], table: str, key: str, index: str, order: tuple[str, str] | None = None
-) -> None:
-    """A table by ``key`` with an index by customer, in the order of an attribute of a type where one is named."""
-    attributes = [(key, "S"), ("customerId", "S"), *([order] if order else [])]
-    names = ["customerId", *([order[0]] if order else [])]
+def _create_transactions(client: Callable[[str], Any]) -> None:
+    """Transactions by id, with an index by customer and one of the flagged by terminal, both in order of time."""
+    names = (("transactionId", "S"), ("customerId", "S"), ("flaggedTerminalId", "S"), ("occurredAt", "N"))
+    flagged = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["cardId", "label"]}
     client("dynamodb").create_table(
-        TableName=table,
+        TableName="transactions",
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
-        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in names],
+        KeySchema=[{"AttributeName": "transactionId", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {
                 "IndexName": index,
                 "KeySchema": [
-                    {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+                    {"AttributeName": key, "KeyType": "HASH"},
+                    {"AttributeName": "occurredAt", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "ALL" if order else "KEYS_ONLY"},
+                "Projection": projection,
+            }
+            for index, key, projection in (
+                ("CustomerTransactions", "customerId", {"ProjectionType": "ALL"}),
+                ("FlaggedAtTerminal", "flaggedTerminalId", flagged),
+            )
+        ],
+    )
+
+
+def _create_cards(client: Callable[[str], Any]) -> None:
+    """Cards by id, with an index by customer."""
+    client("dynamodb").create_table(
+        TableName="cards",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("cardId", "customerId")],
+        KeySchema=[{"AttributeName": "cardId", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "CustomerCards",
+                "KeySchema": [{"AttributeName": "customerId", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
         ],
     )

@@ -181,6 +181,17 @@ class CaseIndex:
                 break
         return found[:at_most]
 
+    def of(self, customer_id: str) -> list[Case]:
+        """All of a customer's cases, newest first; of a customer with thousands of them the newest."""
+        query = {
+            "TableName": self.table,
+            "IndexName": self.by_customer,
+            "KeyConditionExpression": "customerId = :customer",
+            "ExpressionAttributeValues": {":customer": {"S": customer_id}},
+            "ScanIndexForward": False,
+        }
+        return [_case(item) for items, _ in pages(self.client, _PAGES, **query) for item in items]
+
     def closing(self) -> Iterator[Case]:
         """Those that are closed while the bus may not have their CaseClosed, the one opened first before the others."""
         for items, _ in pages(self.client, None, **self._with_status("closing"), Limit=_PAGE):

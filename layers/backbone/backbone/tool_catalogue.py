@@ -104,7 +104,24 @@ TOOLS: tuple[ToolSpec, ...] = (
         changes=True,
     ),
 )
+# What an investigation may use besides: no chat's model is told of it, and agent_tools refuses it to all but agents.
 INVESTIGATION_TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        "review_card",
+        "Compares a transaction with what its card paid before: how many payments in 30 days and of how much, what was "
+        "paid around it, and what earlier flags of the card turned out to be.",
+        (Parameter("transactionId", "string", "The transaction to compare.", required=True),),
+    ),
+    ToolSpec(
+        "review_terminal",
+        "Looks at the terminal of a transaction: payments and known frauds there in 28 days, how many other "
+        "transactions were flagged there with how many cards, and what those turned out to be.",
+        (Parameter("transactionId", "string", "The transaction whose terminal to look at.", required=True),),
+    ),
+    ToolSpec(
+        "review_past_cases",
+        "Counts the customer's cases of the last 180 days by how they ended, and those that are still open.",
+    ),
     ToolSpec(
         "release_transaction",
         "Lets a flagged transaction go, because it is genuine. A large one needs an analyst's approval.",
