@@ -70,14 +70,23 @@ def a_step(number: int = 2, move: str = "review_card", **changes: Any) -> Step:
 
 def the_first_step(*facts: str, **changes: Any) -> Step:
     """What was perceived: the flag, explained."""
-    known = {"kind": "perceive", "facts": facts or ("TX-1 was flagged: the amount is above the limit.",)}
+    known: dict[str, Any] = {
+        "kind": "perceive",
+        "facts": facts or ("TX-1 was flagged: the amount is above the limit.",),
+    }
     return a_step(1, "explain_flag", **known | changes)
 
 
 def a_verdict(number: int, verdict: str, **changes: Any) -> Step:
     """The step that ends an investigation."""
     reasoning = "The card was blocked by an analyst's word."
-    ended = {"kind": "conclude", "verdict": verdict, "tool": None, "arguments": {}, "reasoning": reasoning}
+    ended: dict[str, Any] = {
+        "kind": "conclude",
+        "verdict": verdict,
+        "tool": None,
+        "arguments": {},
+        "reasoning": reasoning,
+    }
     return a_step(number, f"verdict_{verdict}", **ended | changes)
 
 
@@ -256,7 +265,10 @@ class FakeTools:
 
 @dataclass
 class LambdaAtHand:
-    """boto3's "lambda" with one function behind it, which runs here."""
+    """boto3's "lambda" with one function behind it, which runs here.
+
+    ``handler`` is the function's resolver: Powertools' metrics are one set a process, and a handler empties it.
+    """
 
     handler: Callable[[dict[str, Any], Context], dict[str, Any]]
     events: list[dict[str, Any]] = field(default_factory=list)
