@@ -258,7 +258,7 @@ def test_investigation_without_a_goal_is_not_planned(case: Any) -> None:
     planning = Planning(case=case)
     if case is None:
         planning.cases.kept.clear()
-    with pytest.raises(Rejected, match="INTERNAL: .* has no goal"):
+    with pytest.raises(Rejected, match=r"INTERNAL: .* has no goal"):
         planning.plan()
 
 
