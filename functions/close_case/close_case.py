@@ -3,7 +3,7 @@
 Trigger: POST /cases/{caseId}/close (API Gateway, Cognito). Who closes stands in the token, never in the body.
 Answers: 200 with the outcome; 400 what is wrong with the request; 403 who may not; 404 no such case; 409 closed before,
          with what stands; 503 a service cannot now.
-Emits:   CaseClosed; and CaseOpened first, where its producer could not publish it.
+Emits:   CaseClosed; and CaseOpened or CaseEscalated first, where its producer could not publish it.
 Writes:  outcome, who, when and the note onto the case's row, with the event. Idempotent by: the row's status.
 Retries: none here; the caller asks again. An event that the bus did not take is published by expire_actions.
 """

@@ -12,7 +12,7 @@ from backbone.cases import Case, opened
 from backbone.contracts import timestamp
 from backbone.investigations import AGENT, FIRST_STEP, Investigation, Outcome, Step, session_attributes
 from backbone.outbox import Bus, publish_kept
-from backbone.tool_calls import ToolReply
+from backbone.tool_calls import ToolReply, read_reply
 
 TOOL = "explain_flag"
 
@@ -56,9 +56,11 @@ def perceive(investigation: Investigation, desk: Desk, occasion: Occasion) -> bo
     case = desk.cases.add(_case(investigation, occasion))
     publish_kept(case.event_to_publish, desk.bus, lambda _: desk.cases.note_published(case))
     step = desk.steps.add(_first_step(investigation, occasion))
-    if step.outcome is None:
-        reply = desk.tools.run(TOOL, step.arguments, session_attributes(investigation, FIRST_STEP))
-        desk.steps.acted(investigation.case_id, FIRST_STEP, reply.text)
+    if step.reply is None:
+        ran = desk.tools.run(TOOL, step.arguments, session_attributes(investigation, FIRST_STEP))
+        step = desk.steps.acted(investigation.case_id, FIRST_STEP, ran.text)
+    if step.outcome is None and step.reply is not None:
+        reply = read_reply(step.reply)  # the facts are those of the answer that is kept, whatever a second one said
         outcome: Outcome = "done" if reply.state == "done" else "refused"
         step = desk.steps.observe(investigation.case_id, FIRST_STEP, outcome, reply.facts, timestamp(occasion.now))
     return step.outcome == "done"

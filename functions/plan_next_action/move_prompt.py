@@ -28,8 +28,11 @@ SYSTEM = (
 
 
 def text_of(goal: str, steps: Sequence[Step], moves: Sequence[Move]) -> str:
-    """The prompt: the goal, what is known, what was done, what may be done next."""
-    facts = [f"[{identity}] {sentence}" for identity, sentence in known_facts(steps)]
+    """The prompt: the goal, what is known, what was done, what may be done next.
+
+    A fact is one line, whatever somebody wrote into it: no text of a stranger can look like a line of ours.
+    """
+    facts = [f"[{identity}] {' '.join(sentence.split())}" for identity, sentence in known_facts(steps)]
     done = [f"{step.number}. {step.move}: {step.outcome}" for step in steps]
     may = [f"- {move.name}: {move.description}" for move in moves]
     return "\n".join(

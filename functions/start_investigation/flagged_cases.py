@@ -12,11 +12,11 @@ class Investigations(Protocol):
     """Starts investigations. Raises Retryable where it cannot now."""
 
     def start(self, name: str, given: dict[str, Any]) -> bool:
-        """Starts the execution ``name``; False where there was one of that name already."""
+        """Starts the execution ``name``; False where one of that name has ended. One at work is not started again."""
 
 
 def begin(flag: Event, *, investigations: Investigations, maximum_depth: int) -> bool:
-    """Starts the one investigation of ``flag`` (a TransactionFlagged), named by its event; False where it was started.
+    """Starts the one investigation of ``flag`` (a TransactionFlagged), named by its event; False where it has ended.
 
     Raises Rejected where the flag lies deeper than ``maximum_depth`` events from the outside: then what agents did led
     to it, again and again, and a person must look before it goes on. Nothing is published then, so that the circle ends

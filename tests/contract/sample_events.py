@@ -65,6 +65,13 @@ _DATA: dict[str, dict[str, Any]] = {
         "closedBy": "analyst",
         "closedAt": "2026-01-02T12:00:00.000Z",
     },
+    "CaseEscalated": {
+        "caseId": _ID,
+        "customerId": "CUST-000042",
+        "transactionId": "TX-SAMPLE-3",
+        "reason": "asked",
+        "escalatedAt": "2026-01-02T12:00:00.000Z",
+    },
 }
 
 

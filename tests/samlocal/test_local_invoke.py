@@ -33,6 +33,19 @@ REFUSED = {
     "store_summary/bad",
     "summarize_chunk/bad",
     "summarize_chunk/edge",
+    "perceive_transaction/bad",
+    "plan_next_action/good",
+    "plan_next_action/bad",
+    "plan_next_action/edge",
+    "act_on_plan/good",
+    "act_on_plan/bad",
+    "act_on_plan/edge",
+    "observe_outcome/good",
+    "observe_outcome/bad",
+    "observe_outcome/edge",
+    "conclude_case/good",
+    "conclude_case/bad",
+    "conclude_case/edge",
 }
 # API Gateway answers 401 where an authorizer raises this.
 UNAUTHORIZED = {"authorize_chat/good", "authorize_chat/bad", "authorize_chat/edge"}
@@ -81,6 +94,7 @@ GIVEN_BACK = {
     "resume_investigation/bad": 4,
     "resume_investigation/edge": 3,
     "start_document_summary/bad": 4,
+    "start_investigation/bad": 4,
 }
 
 

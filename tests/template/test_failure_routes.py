@@ -29,6 +29,7 @@ def test_there_are_routes_to_test() -> None:
             "NotifyCustomerFunctionAlerts",
             "ResumeInvestigationFunctionDecisions",
             "StartDocumentSummaryFunctionUploads",
+            "StartInvestigationFunctionFlags",
         ],
     )
     assert len(dead_letter_queues()) == 11
@@ -62,10 +63,8 @@ def test_queue_gives_up_after_some_tries_into_a_queue_that_keeps_longer(name: st
 
 
 def test_every_queue_is_read_given_up_to_or_looked_at() -> None:
-    """InvestigationsQueue waits for the agent of a later issue."""
     read = {target_of(MAPPINGS[name]["EventSourceArn"]) for name in QUEUE_MAPPINGS}
-    rest = QUEUES.keys() - read - dead_letter_queues() - WATCHED_LIKE_DEAD_LETTERS
-    assert rest == {"InvestigationsQueue"}
+    assert QUEUES.keys() - read - dead_letter_queues() - WATCHED_LIKE_DEAD_LETTERS == set()
 
 
 @pytest.mark.parametrize("name", QUEUE_MAPPINGS)

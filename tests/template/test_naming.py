@@ -45,6 +45,7 @@ NAME_OF = {
     "AWS::SNS::TopicPolicy": None,
     "AWS::SQS::Queue": "QueueName",
     "AWS::SQS::QueuePolicy": None,
+    "AWS::SSM::Parameter": "Name",
     "AWS::SageMaker::Endpoint": "EndpointName",
     "AWS::SageMaker::EndpointConfig": "EndpointConfigName",
     "AWS::SageMaker::Model": "ModelName",
@@ -99,6 +100,6 @@ def test_every_parameter_has_a_default_so_that_a_first_deployment_asks_nothing()
 @pytest.mark.parametrize("logical_id", TEMPLATE["Resources"])
 def test_logical_id_ends_with_what_the_resource_is(logical_id: str) -> None:
     kind = TEMPLATE["Resources"][logical_id]["Type"].rpartition("::")[2]
-    ending = {"LayerVersion": "Layer", "EventBus": "Bus", "Model": "Artefact"}.get(kind, kind)
+    ending = {"LayerVersion": "Layer", "EventBus": "Bus", "Model": "Artefact", "Parameter": "Switch"}.get(kind, kind)
     assert logical_id.endswith(ending), f"{logical_id} is a {kind}"
     assert re.fullmatch("[A-Z][A-Za-z]+", logical_id)

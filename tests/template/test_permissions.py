@@ -98,6 +98,13 @@ def test_publisher_may_publish_its_own_events_only(name: str, grant: dict[str, A
     assert all(isinstance(value, str) for value in grant["Condition"]["StringEquals"].values())
 
 
+@pytest.mark.parametrize("role", ["CloseCaseRole", "ConcludeCaseRole"])
+def test_who_ends_cases_may_publish_each_event_that_a_case_can_keep(role: str) -> None:
+    """An event before the end is published first: without its grant nobody could end such a case."""
+    published = {grant["Condition"]["StringEquals"]["events:detail-type"] for name, grant in PUBLISHING if name == role}
+    assert published == {"CaseOpened", "CaseEscalated", "CaseClosed"}
+
+
 @pytest.mark.parametrize("name", resources("AWS::Lambda::EventSourceMapping", deployed=True))
 def test_role_of_a_mapped_function_may_read_its_source(name: str) -> None:
     needed = {

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from backbone import contracts
+from backbone.actions import Occasion
+from backbone.cases import escalated
 from tests.unit.action_builder import ANNA, BEN, an_analyst
 from tests.unit.api_events import answer_of, claims_of
 from tests.unit.aws_faults import failing
@@ -203,6 +205,16 @@ def test_opening_that_was_not_told_of_is_told_of_before_the_end(module: Any, res
         assert send(module, an_analyst(ANNA), case_id, FRAUD)[0] == 503
     assert send(module, an_analyst(ANNA), case_id, FRAUD)[0] == 200
     assert told(resources) == ["CaseOpened", "CaseClosed"]
+
+
+def test_escalation_that_was_not_told_of_is_told_of_before_the_end(module: Any, resources: Resources) -> None:
+    case_id = put_case(resources)
+    handed_over = escalated(case_in(resources, case_id), "asked", Occasion(1_767_268_800.0, "conclude_case"))
+    assert module.desk.cases.escalate(handed_over)
+    with failing("PutEvents", "ThrottlingException"):
+        assert send(module, an_analyst(ANNA), case_id, FRAUD)[0] == 503
+    assert send(module, an_analyst(ANNA), case_id, FRAUD)[0] == 200
+    assert told(resources) == ["CaseEscalated", "CaseClosed"]
 
 
 def test_requests_ends_and_refusals_are_counted(

@@ -18,9 +18,10 @@ class Executions:
     state_machine: str
 
     def start(self, name: str, given: Mapping[str, Any]) -> bool:
-        """Starts the execution ``name`` on ``given``; False where there was one of that name within 90 days.
+        """Starts the execution ``name`` on ``given``, once; False where one of that name has ended, or was given other.
 
-        Raises Retryable.
+        True, and nothing new, where one of that name is at work on the same ``given``: Step Functions does not tell
+        that from a start. A name is taken for 90 days after its execution has ended. Raises Retryable.
         """
         try:
             self.client.start_execution(stateMachineArn=self.state_machine, name=name, input=json.dumps(given))

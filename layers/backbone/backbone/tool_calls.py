@@ -100,6 +100,8 @@ def read_reply(text: str) -> ToolReply:
     body = json.loads(text)
     if body["state"] not in STATES:
         raise ValueError(f"no state of a tool: {body['state']!r}")
+    if not isinstance(body["facts"], list):  # a text would come apart into its characters
+        raise TypeError(f"facts are no list but {type(body['facts']).__name__}")
     citations = tuple(body.get("citations") or ())
     if any(not citation.keys() >= _CITED for citation in citations):
         raise ValueError("a citation without its document or passage")
