@@ -5,7 +5,7 @@ import json
 import pytest
 
 from action_request import TOKEN_LIFETIME_SECONDS
-from card_tools import ACTION_LIFETIME_SECONDS
+from proposals import ACTION_LIFETIME_SECONDS
 from tests.sam_template import PROJECT, as_list, resources, written_template
 from tests.template.test_permissions import GRANTS
 

@@ -44,7 +44,6 @@ ENVIRONMENT = {
     "ACTION_TOKENS_TABLE_NAME": "action-tokens",
     "ACTION_TOKENS_KEY_ARN": "alias/action-tokens",
     "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:summarize-document",
-    "INVESTIGATION_STEPS_TABLE_NAME": "investigation-steps",
     "INVESTIGATION_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:investigate-transaction",
     "MAXIMUM_CAUSATION_DEPTH": "20",
     "CHAT_CONNECTIONS_TABLE_NAME": "chat-connections",
@@ -113,7 +112,6 @@ def create_resources(client: Callable[[str], Any]) -> Resources:
     _create_transactions(client)
     _create_cards(client)
     _create_cases(client)
-    _create_investigation_steps(client)
     sqs = client("sqs")
     sqs.create_queue(QueueName="quarantine.fifo", Attributes={"FifoQueue": "true"})
     sqs.create_queue(QueueName="published")
@@ -193,19 +191,6 @@ def _create_cases(client: Callable[[str], Any]) -> None:
             }
             for index, key in (("byStatus", "status"), ("CustomerCases", "customerId"))
         ],
-    )
-
-
-def _create_investigation_steps(client: Callable[[str], Any]) -> None:
-    """An investigation's steps, in the order of their numbers."""
-    client("dynamodb").create_table(
-        TableName=ENVIRONMENT["INVESTIGATION_STEPS_TABLE_NAME"],
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "caseId", "AttributeType": "S"},
-            {"AttributeName": "step", "AttributeType": "N"},
-        ],
-        KeySchema=[{"AttributeName": "caseId", "KeyType": "HASH"}, {"AttributeName": "step", "KeyType": "RANGE"}],
     )
 
 
