@@ -29,7 +29,7 @@ from tests.unit.resources import Resources
 
 NAME = "observe_outcome"
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
-BLOCK: dict[str, Any] = {"kind": "act", "move": "block_card", "reply": a_reply("It waits for an analyst.", state="proposed")}
+BLOCK: dict[str, Any] = {"kind": "act", "move": "block_card", "reply": a_reply("It waits.", state="proposed")}
 
 
 def observed(
