@@ -73,6 +73,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         end = conclude(asked.investigation, desk, occasion)
     else:
         end = escalate(asked.investigation, _reason(asked.reason), desk, occasion)
+    if end == "escalated":
         metrics.add_metric("CasesEscalated", MetricUnit.Count, 1)
     logger.info("Investigation ended.", end=end, reason=asked.reason)
     return {"end": end}

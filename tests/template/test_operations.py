@@ -25,6 +25,11 @@ def table() -> dict[str, dict[str, str]]:
 TABLE = table()
 
 
+def test_no_hop_has_two_rows() -> None:
+    named = re.findall(r"^\| `([^`]+)` \|", TEXT, re.MULTILINE)
+    assert sorted(named) == sorted(set(named))
+
+
 def test_every_hop_has_a_row_and_every_row_a_hop() -> None:
     assert sorted(TABLE) == sorted(HOPS)
 

@@ -61,7 +61,11 @@ def test_tool_whose_answer_is_there_is_not_run_again() -> None:
 
 def test_of_two_runs_at_once_the_answer_that_was_kept_first_stands() -> None:
     steps, tools = steps_of(LISTED), FakeTools([a_reply("Mine.")])
-    tools.faults = lambda _: steps.acted(CASE, 2, a_reply("The other's."))
+
+    def overtake(_: str) -> None:
+        steps.acted(CASE, 2, a_reply("The other's."))
+
+    tools.faults = overtake
     act(an_investigation(), 2, steps=steps, tools=tools)
     assert steps.kept[CASE, 2].reply == a_reply("The other's.")
 

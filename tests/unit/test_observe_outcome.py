@@ -29,7 +29,7 @@ from tests.unit.resources import Resources
 
 NAME = "observe_outcome"
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
-BLOCK = {"kind": "act", "move": "block_card", "reply": a_reply("It waits for an analyst.", state="proposed")}
+BLOCK: dict[str, Any] = {"kind": "act", "move": "block_card", "reply": a_reply("It waits.", state="proposed")}
 
 
 def observed(
@@ -86,7 +86,7 @@ def test_decision_is_told_in_words_and_not_in_the_tools(decided: Outcome, fact: 
 
 
 def test_decision_is_told_even_where_the_proposals_answer_never_came_here() -> None:
-    assert observed(a_step(2, **BLOCK | {"reply": None}), "expired")[0] == "expired"
+    assert observed(a_step(2, **(BLOCK | {"reply": None})), "expired")[0] == "expired"
 
 
 @pytest.mark.parametrize(("state", "decided"), [("done", "done"), ("refused", "refused")])
