@@ -80,14 +80,31 @@ class Approvals:
 
 def line_of(action: View) -> str:
     """An action in one line."""
-    what = " ".join(str(action[name]) for name in ("cardId", "transactionId") if name in action)
+    # What agent_tools writes for a transaction is a sentence already.
+    reason = str(action["reason"]).removesuffix(".")
     spent = f", {action['spent']} spent lately" if "spent" in action else ""
     proposer = action["proposedBy"]["role"]
     half = " (approved by one of two)" if action["status"] == "half_approved" else ""
     return (
-        f"{action['actionId']}  {action['action']} {what} of {action['customerId']}: {action['reason']}{spent}; "
+        f"{action['actionId']}  {_deed(action)} of {action['customerId']}: {reason}{spent}; "
         f"proposed by {proposer}, until {action['expiresAt']}{half}"
     )
+
+
+def _deed(action: View) -> str:
+    """What an approval would do, as a person says it: "refund transaction TX-1"; a kind that has no words yet as it is.
+
+    Which card paid stands in the reason.
+    """
+    match action["action"]:
+        case "block_card":
+            return f"block card {action['cardId']}"
+        case "refund":
+            return f"refund transaction {action['transactionId']}"
+        case "release_transaction":
+            return f"release transaction {action['transactionId']}"
+    about = [str(action[name]) for name in ("cardId", "transactionId") if name in action]
+    return " ".join([str(action["action"]), *about])
 
 
 def lines_of(action: View) -> list[str]:
@@ -96,6 +113,8 @@ def lines_of(action: View) -> list[str]:
     lines = [
         line_of(action),
         f"  card      {action.get('cardId', '-')}{label}",
+        *([f"  paid      {action['transactionId']}"] if "transactionId" in action else []),
+        *([f"  case      {action['caseId']}"] if "caseId" in action else []),
         f"  status    {action['status']}; approvals needed: {action['approvalsNeeded']}",
         f"  proposer  {action['proposedBy']['personId']} ({action['proposedBy']['role']}), {action['createdAt']}",
         f"  seen      {action['seen']}",

@@ -105,13 +105,15 @@ def compensate(closed: Event, desk: Desk, cause: Cause) -> Result:
     if paid.customer_id != closed.data["customerId"]:
         raise Rejected(f"case {closed.data['caseId']} and transaction {transaction_id} are not one customer's")
     settled = _settled(_told(paid, desk), closed, desk.transactions)
+    # Read after that was written: from then on nobody blocks it for what this contradicts.
+    card = _own_card(paid, desk)
     if settled is None:
         return "overtaken"
     if settled.stands_as(FRAUD):
         undone = _withdraw_release(settled, desk, cause)
     else:
         # Both, whatever the first one finds.
-        undone = any([_reverse_refund(settled, desk, cause), _unblock_card(settled, desk, cause)])
+        undone = any([_reverse_refund(settled, desk, cause), _unblock(card, settled, desk, cause)])
     return "compensated" if undone else "nothing_to_do"
 
 
@@ -155,13 +157,15 @@ def _reverse_refund(paid: PaidTransaction, desk: Desk, cause: Cause) -> bool:
     return True
 
 
-def _unblock_card(paid: PaidTransaction, desk: Desk, cause: Cause) -> bool:
+def _own_card(paid: PaidTransaction, desk: Desk) -> Card | None:
+    """The card that paid, whose events are out - whatever stands now: an end may be left that was not told."""
     card = desk.cards.get(paid.card_id)
-    if card is None or card.customer_id != paid.customer_id:
-        return False
-    card = _told_card(card, desk)
-    action_id = _unjustified_block(card, paid, desk)
-    if action_id is None:
+    return None if card is None or card.customer_id != paid.customer_id else _told_card(card, desk)
+
+
+def _unblock(card: Card | None, paid: PaidTransaction, desk: Desk, cause: Cause) -> bool:
+    action_id = None if card is None else _unjustified_block(card, paid, desk)
+    if card is None or action_id is None:
         return False
     desk.actions.finish(action_id, timestamp(cause.now), "done")
     unblock = unblock_of(card, action_id, paid.transaction_id, _case_of(paid), cause)

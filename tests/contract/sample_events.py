@@ -18,6 +18,13 @@ _DECIDED: dict[str, Any] = {
     "caseId": _ID,
 }
 _DECIDED |= {"amountMinor": 120_000, "decidedAt": "2026-01-01T12:05:00.000Z"}
+_PAID: dict[str, Any] = {
+    "transactionId": "TX-SAMPLE-3",
+    "customerId": "CUST-000042",
+    "cardId": "CARD-000042",
+    "amountMinor": 150_000,
+    "currency": "EUR",
+}
 _DATA: dict[str, dict[str, Any]] = {
     "CustomerNotified": {
         "notificationId": FLAGGED["detail"]["metadata"]["eventId"],
@@ -40,7 +47,12 @@ _DATA: dict[str, dict[str, Any]] = {
         "code": "NO_TEXT",
         "reason": "The file has no text, only pictures of it.",
     },
-    "CardBlocked": {"cardId": "CARD-000042", "customerId": "CUST-000042", "reason": "stolen", "blockedBy": "customer"},
+    "CardBlocked": {"cardId": "CARD-000042", "customerId": "CUST-000042", "reason": "stolen", "blockedBy": "analyst"},
+    "CardUnblocked": {"cardId": "CARD-000042", "customerId": "CUST-000042", "actionId": _ID, "caseId": _ID},
+    "TransactionReleased": _PAID | {"releaseId": _ID, "releasedBy": "agent"},
+    "TransactionReleaseWithdrawn": _PAID | {"releaseId": _ID, "caseId": _ID},
+    "TransactionRefunded": _PAID | {"actionId": _ID},
+    "RefundReversed": _PAID | {"actionId": _ID, "caseId": _ID},
     "ChatMessageReceived": _MESSAGE | {"role": "customer"},
     "ChatAnswered": _MESSAGE | {"outcome": "answered", "tools": ["list_cards"], "engine": "converse"},
     "ActionProposed": {

@@ -16,6 +16,12 @@ ALARMS = resources("AWS::CloudWatch::Alarm")
 # Queues that are no dead-letter queue of AWS's making, and yet hold what a person must look at.
 WATCHED_LIKE_DEAD_LETTERS = {"TransactionQuarantineQueue"}
 FOURTEEN_DAYS = 1_209_600
+RULE_FED_QUEUES = [
+    target_of(queue)
+    for policy in resources("AWS::SQS::QueuePolicy").values()
+    for queue in policy["Queues"]
+    if "events.amazonaws.com" in [one["Principal"].get("Service") for one in policy["PolicyDocument"]["Statement"]]
+]
 SUBSCRIBED_QUEUES = {name: one for name, one in resources("AWS::SNS::Subscription").items() if one["Protocol"] == "sqs"}
 
 
@@ -25,6 +31,7 @@ def test_there_are_routes_to_test() -> None:
         [
             "AnswerChatFunctionRequests",
             "CarryOutActionFunctionApprovals",
+            "CompensateOutcomeFunctionVerdicts",
             "LearnFromOutcomeFunctionOutcomes",
             "NotifyCustomerFunctionAlerts",
             "ResumeInvestigationFunctionDecisions",
@@ -32,7 +39,7 @@ def test_there_are_routes_to_test() -> None:
             "StartInvestigationFunctionFlags",
         ],
     )
-    assert len(dead_letter_queues()) == 11
+    assert len(dead_letter_queues()) == 12
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues() | WATCHED_LIKE_DEAD_LETTERS))
@@ -104,15 +111,26 @@ def test_rule_target_is_tried_within_a_bound_and_keeps_what_it_could_not_deliver
         assert 1 <= target["RetryPolicy"]["MaximumRetryAttempts"] <= 185
         assert 60 <= target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 86_400
         queue = target_of(target["DeadLetterConfig"]["Arn"])
-        assert senders_to(queue)["events.amazonaws.com"] == {name}
+        assert name in senders_to(queue)["events.amazonaws.com"]
+
+
+@pytest.mark.parametrize("queue", RULE_FED_QUEUES)
+def test_queue_takes_from_the_rules_that_name_it_and_from_no_other(queue: str) -> None:
+    naming = {
+        name
+        for name, rule in resources("AWS::Events::Rule").items()
+        for target in rule["Targets"]
+        if queue in (target_of(target["Arn"]), target_of(target["DeadLetterConfig"]["Arn"]))
+    }
+    assert senders_to(queue)["events.amazonaws.com"] == naming
 
 
 @pytest.mark.parametrize("name", SUBSCRIBED_QUEUES)
-def test_subscribed_queue_takes_from_its_topic_alone_and_what_it_cannot_take_is_kept(name: str) -> None:
+def test_subscribed_queue_takes_from_its_topic_and_no_other_and_what_it_cannot_take_is_kept(name: str) -> None:
     subscription = SUBSCRIBED_QUEUES[name]
     topic, queue = target_of(subscription["TopicArn"]), target_of(subscription["Endpoint"])
     assert subscription["RawMessageDelivery"] is True
-    assert senders_to(queue) == {"sns.amazonaws.com": {topic}}
+    assert senders_to(queue)["sns.amazonaws.com"] == {topic}
     assert senders_to(target_of(subscription["RedrivePolicy"]["deadLetterTargetArn"]))["sns.amazonaws.com"] == {topic}
 
 

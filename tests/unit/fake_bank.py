@@ -1,6 +1,7 @@
 """Transactions, cards and cases in memory, as what changes them sees them; passes the real rows' contract.
 
-``interrupt`` runs once before the next conditional write: what happens between somebody's read and their write.
+``interrupt`` runs once, before the next read of a row or before the next conditional write: what happens between one
+call of somebody's and their next.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,13 +53,15 @@ class FakeTransactions:
     actions: FakeApprovedActions
     rows: dict[str, PaidTransaction] = field(default_factory=dict)
     interrupt: Callable[[], None] = nothing
+    at_read: bool = False
 
     def get(self, transaction_id: str) -> PaidTransaction | None:
+        if self.at_read:
+            _run_once(self)
         return self.rows.get(transaction_id)
 
     def write(self, before: PaidTransaction, after: PaidTransaction, action_id: str | None = None) -> bool:
-        interrupt, self.interrupt = self.interrupt, nothing
-        interrupt()
+        _run_once(self)
         now = self.rows.get(before.transaction_id)
         if now is None or now.event_to_publish is not None or _telling(now) != _telling(before):
             return False
@@ -93,8 +96,11 @@ class FakeCards:
     transactions: FakeTransactions
     rows: dict[str, Card] = field(default_factory=dict)
     interrupt: Callable[[], None] = nothing
+    at_read: bool = False
 
     def get(self, card_id: str) -> Card | None:
+        if self.at_read:
+            _run_once(self)
         return self.rows.get(card_id)
 
     def block(self, block: Block) -> bool:
@@ -122,10 +128,14 @@ class FakeCards:
             self.rows[card_id] = replace(now, event_to_publish=None)
 
     def _is_as_read(self, after: Card, status: str) -> bool:
-        interrupt, self.interrupt = self.interrupt, nothing
-        interrupt()
+        _run_once(self)
         now = self.rows[after.card_id]
         return (now.status, now.version, now.event_to_publish) == (status, after.version - 1, None)
+
+
+def _run_once(rows: FakeTransactions | FakeCards) -> None:
+    interrupt, rows.interrupt = rows.interrupt, nothing
+    interrupt()
 
 
 def _telling(paid: PaidTransaction) -> tuple[object, ...]:

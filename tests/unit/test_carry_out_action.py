@@ -192,8 +192,14 @@ PAID = 31_200
 
 def put_change(resources: Resources, action: str, **changes: Any) -> str:
     """A proposed refund, or release, of TX-1 in a case of an agent's."""
-    proposal = {"action": action, "transaction_id": "TX-1", "amount_minor": PAID, "spent": None, "reason": "Why."}
-    by_an_agent = {"proposed_by": "agent", "person_id": "agent", "causation_depth": 2}
+    proposal: dict[str, Any] = {
+        "action": action,
+        "transaction_id": "TX-1",
+        "amount_minor": PAID,
+        "spent": None,
+        "reason": "Why.",
+    }
+    by_an_agent: dict[str, Any] = {"proposed_by": "agent", "person_id": "agent", "causation_depth": 2}
     return put_action(resources, **proposal | by_an_agent | changes)
 
 

@@ -423,7 +423,22 @@ def test_event_that_carry_out_action_left_is_told_before_it_is_undone(
         with failing("PutEvents", "ThrottlingException"):
             carry_out(action, put_case(resources))
     assert deliver(module, closing_of(resources, put_closed_case(resources))) == 0
-    assert told(resources) == ["TransactionRefunded", "RefundReversed", "CardBlocked", "CardUnblocked"]
+    assert told(resources) == ["TransactionRefunded", "CardBlocked", "RefundReversed", "CardUnblocked"]
+
+
+def test_end_of_a_block_that_was_not_told_is_told_although_a_later_verdict_stands_by_now(
+    module: Any, resources: Resources, carry_out: Callable[..., str]
+) -> None:
+    carry_out("block_card", put_case(resources))
+    genuine = closing_of(resources, put_closed_case(resources, "genuine", minute=0))
+    with failing("PutEvents", "ThrottlingException"):
+        assert deliver(module, genuine) == 1
+    assert "eventToPublish" in card(resources)
+    later = put_closed_case(resources, "confirmed_fraud", minute=1)
+    with failing("PutEvents", "ThrottlingException"):
+        assert deliver(module, closing_of(resources, later)) == 1
+    assert deliver(module, closing_of(resources, later), genuine) == 0
+    assert (told(resources), card(resources)["status"]) == (["CardUnblocked"], "active")
 
 
 def test_event_of_an_unblocked_card_is_told_before_the_card_is_blocked_again(

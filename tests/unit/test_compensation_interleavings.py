@@ -4,10 +4,13 @@ The rows are in memory, and pass the real ones' contract (test_change_rows). Wha
 write is put there on purpose: a delivery that is about to write first lets the deliveries run that stand below it.
 """
 
+import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +37,7 @@ OWNER, CARD, TX, AMOUNT = "CUST-000042", "CARD-000042", "TX-1", 31_200
 INVESTIGATION = contracts.event_id("CaseOpened", "investigation")
 # Two actions of each kind, by two turns of the investigation; three cases, closed one after another.
 ACTIONS = [f"{kind}:{number}" for kind in ("block_card", "refund", "release_transaction") for number in (1, 2)]
+MESSAGES: list[str | int] = [*ACTIONS, 0, 1, 2]
 PAIRS = {
     "CardBlocked": "CardUnblocked",
     "TransactionRefunded": "RefundReversed",
@@ -46,23 +50,30 @@ class Delivery:
     """An approval (by its action) or a verdict (by its minute) that comes, perhaps again.
 
     ``bus_is_away`` while it is worked on: then it dies where it would have told of its first event. ``between`` come
-    after it has read and before it writes.
+    after it has read and before it writes; with ``at_read`` after it has read the action, or the case, only.
     """
 
     what: str | int
     bus_is_away: bool = False
+    at_read: bool = False
     between: "tuple[Delivery, ...]" = ()
 
 
 def deliveries(depth: int) -> st.SearchStrategy[Delivery]:
     below = st.just(()) if depth == 0 else st.lists(deliveries(depth - 1), max_size=2).map(tuple)
-    return st.builds(Delivery, what=st.sampled_from([*ACTIONS, 0, 1, 2]), bus_is_away=st.booleans(), between=below)
+    return st.builds(
+        Delivery,
+        what=st.sampled_from(MESSAGES),
+        bus_is_away=st.booleans(),
+        at_read=st.booleans(),
+        between=below,
+    )
 
 
 class World:
     """One flagged transaction with its card, six approved actions about it, and the verdicts of three cases."""
 
-    def __init__(self, verdicts: tuple[str, str, str]) -> None:
+    def __init__(self, verdicts: Sequence[str]) -> None:
         self.bus, self.actions, self.cases = FakeBus(), FakeApprovedActions(), FakeCases()
         self.transactions = FakeTransactions(self.actions)
         self.transactions.rows[TX] = PaidTransaction(TX, OWNER, CARD, AMOUNT, "EUR", is_flagged=True)
@@ -73,6 +84,7 @@ class World:
         self.cases.rows[INVESTIGATION] = a_case(INVESTIGATION)
         self.closings = [a_closing(minute, outcome) for minute, outcome in enumerate(verdicts)]
         self.cases.rows |= {case.case_id: case for case in self.closings}
+        self.waiting: set[str | int] = set(MESSAGES)
 
     def deliver(self, *deliveries: Delivery) -> None:
         for delivery in deliveries:
@@ -81,16 +93,22 @@ class World:
             except Retryable:
                 continue
 
-    def settle(self) -> None:
-        """Everything comes once more, undisturbed, until nothing is given back."""
-        for what in (*ACTIONS, 0, 1, 2):
-            self._deliver(Delivery(what))
+    def settle(self, order: list[str | int]) -> None:
+        """What was given back so far, or did not come yet, comes undisturbed; a message that was taken is gone."""
+        for what in order:
+            if what in self.waiting:
+                self._deliver(Delivery(what))
 
     def _deliver(self, delivery: Delivery) -> None:
+        """Raises Retryable where the message is given back."""
+        self._work_on(delivery)
+        self.waiting.discard(delivery.what)
+
+    def _work_on(self, delivery: Delivery) -> None:
         bus = FakeBus(refuses=lambda _: delivery.bus_is_away, published=self.bus.published)
         interrupt = (lambda: self.deliver(*delivery.between)) if delivery.between else nothing
-        transactions = replace(self.transactions, interrupt=interrupt)
-        cards = replace(self.cards, interrupt=interrupt)
+        transactions = replace(self.transactions, interrupt=interrupt, at_read=delivery.at_read)
+        cards = replace(self.cards, interrupt=interrupt, at_read=delivery.at_read)
         if isinstance(delivery.what, str):
             approval = approval_of(self.actions.rows[action_id_of(delivery.what)])
             desk = carrying_out.Desk(self.actions, self.actions, cards, transactions, self.cases, bus)
@@ -176,22 +194,46 @@ verdicts_of_three = st.tuples(*[st.sampled_from([FRAUD, GENUINE])] * 3)
 
 
 @settings(max_examples=500, deadline=None)
-@given(todo=st.lists(deliveries(depth=2), max_size=8), verdicts=verdicts_of_three)
+@given(
+    todo=st.lists(deliveries(depth=2), max_size=8),
+    verdicts=verdicts_of_three,
+    order=st.permutations(MESSAGES),
+)
 def test_the_last_verdict_holds_and_nothing_is_done_or_undone_twice(
-    todo: list[Delivery], verdicts: tuple[str, str, str]
+    todo: list[Delivery], verdicts: tuple[str, str, str], order: list[str | int]
 ) -> None:
     world = World(verdicts)
     world.deliver(*todo)
-    world.settle()
-    world.settle()
+    world.settle(order)
+    assert world.waiting == set()
+    assert_the_last_verdict_holds(world)
+    told = world.told()
+    world.deliver(*map(Delivery, order))
+    assert world.told() == told
 
+
+@pytest.mark.parametrize("at_read", [True, False])
+def test_the_last_verdict_holds_where_any_two_messages_cross_and_each_is_taken_once(at_read: bool) -> None:
+    for outer, inner in itertools.permutations(MESSAGES, 2):
+        for verdicts in itertools.product([FRAUD, GENUINE], repeat=3):
+            for earlier in (None, "block_card:1", "refund:1", "release_transaction:1"):
+                world = World(verdicts)
+                world.deliver(*([] if earlier is None else [Delivery(earlier)]))
+                world.deliver(Delivery(outer, at_read=at_read, between=(Delivery(inner),)))
+                world.settle([outer, inner])
+                assert_the_last_verdict_holds(world)
+
+
+def assert_the_last_verdict_holds(world: World) -> None:
+    """For what has come so far."""
     paid, card, told = world.transactions.rows[TX], world.cards.rows[CARD], world.told()
-    assert paid.standing is not None
-    assert (paid.standing.case_id, paid.standing.verdict) == (world.closings[2].case_id, verdicts[2])
+    last = max((minute for minute in (0, 1, 2) if minute not in world.waiting), default=None)
+    stands = None if last is None else world.closings[last]
+    assert (paid.standing and paid.standing.case_id) == (stands and stands.case_id)
     assert (paid.event_to_publish, card.event_to_publish) == (None, None)
-    if verdicts[2] == GENUINE:
+    if paid.stands_as(GENUINE):
         assert (card.status, paid.is_refunded) == (ACTIVE, False)
-    else:
+    if paid.stands_as(FRAUD):
         assert not paid.is_released
     in_force = {
         "CardBlocked": card.status != ACTIVE,
@@ -201,9 +243,9 @@ def test_the_last_verdict_holds_and_nothing_is_done_or_undone_twice(
     for done, undone in PAIRS.items():
         assert told[done] - told[undone] == in_force[done]
         assert told[done] <= 2
-    assert {action.status for action in world.actions.rows.values()} == {"done"}
-    results = Counter(world.actions.results.values())
-    assert results["done"] == sum(told[done] for done in PAIRS)
+    taken = {action_id_of(name) for name in ACTIONS if name not in world.waiting}
+    assert {action_id for action_id, one in world.actions.rows.items() if one.status == "done"} == taken
+    assert Counter(world.actions.results.values())["done"] == sum(told[done] for done in PAIRS)
 
 
 def test_the_interleavings_reach_every_change_and_its_end() -> None:

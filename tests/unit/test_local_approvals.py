@@ -41,9 +41,29 @@ ACTION: dict[str, Any] = {
 def test_waiting_actions_are_one_line_each() -> None:
     (line,) = map(line_of, Approvals(Api(200, {"actions": [ACTION]}), URL, "token").waiting())
     assert line == (
-        "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11  block_card CARD-000042 of CUST-000042: stolen, 6,000.00 EUR spent "
+        "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11  block card CARD-000042 of CUST-000042: stolen, 6,000.00 EUR spent "
         "lately; proposed by customer, until 2026-01-02T12:00:00.000Z (approved by one of two)"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "deed", "reason"),
+    [
+        ("refund", "refund transaction TX-1", "Refund of transaction TX-1 of 312.00 EUR with CARD-000042"),
+        ("release_transaction", "release transaction TX-1", "Release of transaction TX-1 of 312.00 EUR"),
+        ("close_account", "close_account CARD-000042 TX-1", "Why"),
+    ],
+)
+def test_action_about_a_transaction_is_told_in_plain_words(kind: str, deed: str, reason: str) -> None:
+    about = {"action": kind, "status": "proposed", "transactionId": "TX-1", "caseId": ID, "reason": f"{reason}."}
+    action = {name: value for name, value in (ACTION | about).items() if name != "spent"}
+    action["proposedBy"] = {"personId": "agent", "role": "agent"}
+    assert line_of(action) == (
+        f"{ID}  {deed} of CUST-000042: {reason}; proposed by agent, until 2026-01-02T12:00:00.000Z"
+    )
+    shown = "\n".join(lines_of(action))
+    assert "  paid      TX-1\n" in shown
+    assert f"  case      {ID}\n" in shown
 
 
 def test_action_is_shown_with_what_it_is_about_and_who_tried_before() -> None:

@@ -1,5 +1,6 @@
 """Telling a customer: one notice and one event for each fact, both with ids made from the fact's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -106,8 +107,8 @@ FACTS = [
 ]
 
 
-def a_fact(detail_type: str, data: dict[str, object], depth: int = 3) -> Event:
-    return Cause("order-1", "cause", depth, NOON, "tests").event(detail_type, "1", data)
+def a_fact(detail_type: str, data: Mapping[str, object], depth: int = 3) -> Event:
+    return Cause("order-1", "cause", depth, NOON, "tests").event(detail_type, "1", dict(data))
 
 
 @pytest.mark.parametrize(("detail_type", "data", "said"), FACTS, ids=[fact[0] for fact in FACTS])

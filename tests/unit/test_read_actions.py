@@ -55,6 +55,31 @@ def test_analyst_sees_all_that_a_decision_rests_on(module: Any, resources: Resou
     }
 
 
+@pytest.mark.parametrize("kind", ["refund", "release_transaction"])
+def test_action_about_a_transaction_is_shown_with_it_its_card_and_its_case(
+    module: Any, resources: Resources, kind: str
+) -> None:
+    put_card(resources)
+    case_id = "7d9b1c20-1111-4222-8333-944445555666"
+    about = {"action": kind, "transaction_id": "TX-1", "case_id": case_id, "spent": None, "amount_minor": 31_200}
+    by_an_agent: dict[str, Any] = {"proposed_by": "agent", "person_id": "agent", "reason": "Why."}
+    action_id = put_action(resources, **by_an_agent | about)
+    _, view = get(module, ANALYST, action_id)
+    shown = {name: view.get(name) for name in ("action", "transactionId", "cardId", "cardLabel", "caseId", "reason")}
+    assert shown == {
+        "action": kind,
+        "transactionId": "TX-1",
+        "cardId": "CARD-000042",
+        "cardLabel": "Debit card ending 0042",
+        "caseId": case_id,
+        "reason": "Why.",
+    }
+    assert (view["amountMinor"], view["approvalsNeeded"], "spent" in view) == (31_200, 1, False)
+    assert view["proposedBy"] == {"personId": "agent", "role": "agent"}
+    _, listed = get(module, ANALYST)
+    assert [one["transactionId"] for one in listed["actions"]] == ["TX-1"]
+
+
 def test_digest_that_was_read_is_the_one_that_a_decision_takes(
     module: Any, resources: Resources, handler_module: Callable[[str], Any]
 ) -> None:
