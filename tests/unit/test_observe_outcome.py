@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backbone.errors import Rejected, Retryable
@@ -55,6 +55,8 @@ def test_refusal_is_a_fact_too() -> None:
 
 
 @given(st.lists(st.text(max_size=2 * LONGEST_FACT), max_size=2 * MOST_FACTS))
+@example(["x" * (LONGEST_FACT + 1)])
+@example([str(number) for number in range(MOST_FACTS + 1)])
 def test_facts_are_bounded_in_number_and_length_and_nothing_else_is_changed(sentences: list[str]) -> None:
     _, step = observed(a_step(reply=a_reply(*sentences)))
     assert len(step.facts) == min(len(sentences), MOST_FACTS)
@@ -110,6 +112,13 @@ def test_what_was_observed_first_stands_whatever_comes_later(later: Outcome | No
     outcome, standing = observed(step, later, steps=steps, now=NOON + 60)
     assert (outcome, standing.observed_at) == ("approved", AT_NOON)
     assert standing.facts == ("An analyst approved what was proposed (block_card).",)
+
+
+def test_expiry_without_an_answer_is_answered_again_as_it_stands() -> None:
+    step = a_step(2, **(BLOCK | {"reply": None}))
+    steps = steps_of(step)
+    observed(step, "expired", steps=steps)
+    assert observed(step, None, steps=steps)[0] == "expired"
 
 
 def test_of_two_at_once_both_answer_what_stands() -> None:
