@@ -1,5 +1,6 @@
 """From seeds to the committed files: replay worlds, fit, choose the bounds, judge on worlds of other seeds."""
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from local.models.investigation_facts import read_briefing
 from local.models.investigator_model import WEIGHTS, InvestigatorModel, from_document, to_document
 from local.models.light_investigator import ASK, BLOCK, RELEASE, choose
 from models.fraud import SCORE_TRANSACTIONS
-from models.investigator.fit import LOOK_UPS, fit
+from models.investigator.fit import LOOK_UPS, Numbers, fit
 from models.investigator.judge import best_threshold, by_kind, figures, play, threshold_accuracy
 from models.investigator.prompts import PERCEIVED, prompt
 from models.investigator.replay import ReplayedCase, a_world, replayed_cases
@@ -53,14 +54,14 @@ def build(progress: Progress) -> Products:
     """Make the investigator and all that is said about it."""
     scoring = fraud_model.load(SCORE_TRANSACTIONS / "fraud_model.json")
 
-    def replayed(seeds: Sequence[int]) -> list[list[ReplayedCase]]:
+    def worlds_of(seeds: Sequence[int]) -> list[list[ReplayedCase]]:
         worlds = []
         for seed in seeds:
             progress(f"replay the world of seed {seed}")
             worlds.append(list(replayed_cases(a_world(seed), scoring)))
         return worlds
 
-    training = replayed(TRAINING_SEEDS)
+    training = worlds_of(TRAINING_SEEDS)
     progress("choose the bounds on worlds left out in turn")
     low, high, bounds = choose_bounds(training)
     progress(f"fit on all training worlds; low {low}, high {high}")
@@ -68,13 +69,11 @@ def build(progress: Progress) -> Products:
     model = fitted(cases, low, high)
     weights = (json.dumps(to_document(model), separators=(",", ":")) + "\n").encode()
     model = from_document(json.loads(weights))
-    held_out = replayed(HELD_OUT_SEEDS)
+    held_out = worlds_of(HELD_OUT_SEEDS)
     progress("investigate the held-out worlds")
-    return Products(
-        weights,
-        {"training": {"seeds": list(TRAINING_SEEDS), "cases": len(cases), **bounds}}
-        | judged(model, best_threshold(cases), held_out),
-    )
+    learned = {"seeds": list(TRAINING_SEEDS), "cases": len(cases), **bounds}
+    checksum = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    return Products(weights, {"training": learned} | judged(model, best_threshold(cases), held_out) | checksum)
 
 
 def fitted(cases: Sequence[ReplayedCase], low: float, high: float) -> InvestigatorModel:
@@ -83,9 +82,7 @@ def fitted(cases: Sequence[ReplayedCase], low: float, high: float) -> Investigat
     return InvestigatorModel(low, high, LOOK_UPS, bands, scorecards)
 
 
-def learned_from(
-    cases: Sequence[ReplayedCase],
-) -> tuple[list[dict[str, float]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def learned_from(cases: Sequence[ReplayedCase]) -> tuple[list[dict[str, float]], Numbers]:
     """What is known of each case once all was looked up, read from the prompt's text, and the truth."""
     rows = []
     for case in cases:
