@@ -22,6 +22,8 @@ from models.investigator.replay import ReplayedCase, a_world, replayed_cases
 
 TRAINING_SEEDS = tuple(range(1_001, 1_013))
 HELD_OUT_SEEDS = (2_001, 2_002, 2_003, 2_004)
+# A stack that was just deployed: its first days, before any case was closed. Larger worlds, for days have few flags.
+FRESH_SEEDS, FRESH_CUSTOMERS, FRESH_DAYS = (3_001, 3_002), 2_000, 5
 FOLDS = 6
 # How many decisions may be wrong, on worlds that were not fitted to. Nine of ten cases are frauds: with more than one
 # wrong block in a hundred, a good part of the genuine would be among them. A release is looked at by nobody.
@@ -70,10 +72,15 @@ def build(progress: Progress) -> Products:
     weights = (json.dumps(to_document(model), separators=(",", ":")) + "\n").encode()
     model = from_document(json.loads(weights))
     held_out = worlds_of(HELD_OUT_SEEDS)
-    progress("investigate the held-out worlds")
+    progress("investigate the held-out worlds, and stacks that were just deployed")
+    fresh_worlds = [a_world(seed, FRESH_CUSTOMERS, FRESH_DAYS) for seed in FRESH_SEEDS]
+    fresh = [play(case, model) for world in fresh_worlds for case in replayed_cases(world, scoring, learns=False)]
     learned = {"seeds": list(TRAINING_SEEDS), "cases": len(cases), **bounds}
+    just_deployed = {"just_deployed": {"seeds": list(FRESH_SEEDS), **figures(fresh)}}
     checksum = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
-    return Products(weights, {"training": learned} | judged(model, best_threshold(cases), held_out) | checksum)
+    return Products(
+        weights, {"training": learned} | judged(model, best_threshold(cases), held_out) | just_deployed | checksum
+    )
 
 
 def fitted(cases: Sequence[ReplayedCase], low: float, high: float) -> InvestigatorModel:

@@ -135,6 +135,7 @@ def test_second_changing_tool_waits_for_its_own_question() -> None:
     ("name", "arguments", "problem"),
     [
         ("transfer_money", {}, "no tool named transfer_money"),
+        ("review_past_cases", {}, "no tool named review_past_cases"),
         ("list_transactions", {"days": "seven"}, "wrong"),
         ("list_cards", {"customerId": "C-2"}, "wrong"),
         ("block_card", {"cardId": "CARD-1", "reason": "because"}, "wrong"),

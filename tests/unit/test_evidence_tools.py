@@ -27,7 +27,7 @@ from tests.unit.lambda_events import Context
 from tests.unit.resources import Resources
 from transaction_store import card_item
 
-REVIEWS = (
+REVIEWS: tuple[tuple[str, dict[str, object]], ...] = (
     ("review_card", {"transactionId": "TX-1"}),
     ("review_terminal", {"transactionId": "TX-1"}),
     ("review_past_cases", {}),

@@ -5,7 +5,9 @@ import re
 import fastjsonschema
 import pytest
 
-from backbone.tool_catalogue import TOOLS, ToolSpec, find_tool, input_schema, tool_config
+from backbone.tool_catalogue import INVESTIGATION_TOOLS, TOOLS, ToolSpec, find_tool, input_schema, tool_config
+
+EVERY_TOOL = (*TOOLS, *INVESTIGATION_TOOLS)
 
 
 def test_tools_are_those_of_the_contract() -> None:
@@ -21,11 +23,11 @@ def test_tools_are_those_of_the_contract() -> None:
 
 
 def test_no_tool_asks_whose_affairs_it_is_about() -> None:
-    names = {parameter.name for tool in TOOLS for parameter in tool.parameters}
+    names = {parameter.name for tool in EVERY_TOOL for parameter in tool.parameters}
     assert names.isdisjoint({"customerId", "personId", "role", "conversationId", "approved"})
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", EVERY_TOOL, ids=lambda tool: tool.name)
 def test_tool_fits_the_bounds_of_converse_and_of_an_action_group(tool: ToolSpec) -> None:
     """API_runtime_ToolSpecification, API_agent_Function, API_agent_ParameterDetail; five parameters a function."""
     assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", tool.name)
@@ -38,7 +40,7 @@ def test_tool_fits_the_bounds_of_converse_and_of_an_action_group(tool: ToolSpec)
             assert value in parameter.description
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", EVERY_TOOL, ids=lambda tool: tool.name)
 def test_input_schema_has_at_its_top_what_every_model_takes_and_no_more(tool: ToolSpec) -> None:
     """Nova refuses others: docs.aws.amazon.com/nova/latest/userguide/tool-use-definition.html."""
     schema = input_schema(tool)
@@ -53,6 +55,13 @@ def test_tool_config_lets_the_model_choose_among_all() -> None:
     config = tool_config()
     assert [one["toolSpec"]["name"] for one in config["tools"]] == [tool.name for tool in TOOLS]
     assert config["toolChoice"] == {"auto": {}}
+
+
+def test_tools_of_an_investigation_are_found_and_never_offered_to_a_chat() -> None:
+    names = {tool.name for tool in INVESTIGATION_TOOLS}
+    assert {"review_card", "review_terminal", "review_past_cases"} <= names
+    assert all(find_tool(name) in INVESTIGATION_TOOLS for name in names)
+    assert names.isdisjoint(one["toolSpec"]["name"] for one in tool_config()["tools"])
 
 
 def test_unknown_tool_is_none() -> None:
