@@ -65,12 +65,15 @@ def next_move(text: str, schema: Mapping[str, Any]) -> Json:
 
 
 def consider(text: str, ids: Sequence[str], moves: Sequence[str], model: InvestigatorModel) -> Move:
-    """The next move among ``moves``, from what ``text`` says in the facts ``ids``."""
+    """The next move among ``moves``, from what ``text`` says in the facts ``ids``; the first where none says anything.
+
+    (An answer names a fact at least, where there are any: the schema may ask for that.)
+    """
     briefing = read_briefing(text, ids)
     values = {name: quantity.value for name, quantity in briefing.quantities.items()}
     made = [move for move, _ in briefing.done]
     if not values:
-        return Move(ASK, "The facts hold no number that can be weighed, so a person must look.")
+        return Move(ASK, "The facts hold no number that can be weighed, so a person must look.", tuple(ids[:1]))
     estimate = model.estimate(values, made)
     grounds, evidence = _grounds(briefing, estimate)
     move, why = _what_next(briefing, moves, model, values, estimate)
@@ -78,7 +81,8 @@ def consider(text: str, ids: Sequence[str], moves: Sequence[str], model: Investi
         move, why = ASK, f"{why} But {move} is not offered, so a person must look."
     begin = f"Among flagged transactions like this one, the share of frauds is estimated at {estimate.probability:.3f}."
     reasoning = " ".join(filter(None, (begin, grounds, why)))
-    return Move(move, reasoning, tuple(one for one in ids if one in evidence), estimate.probability)
+    named = tuple(one for one in ids if one in evidence) or tuple(ids[:1])
+    return Move(move, reasoning, named, estimate.probability)
 
 
 def choose(probability: float, gains: Mapping[str, float], low: float, high: float, made: Collection[str]) -> str:

@@ -96,7 +96,7 @@ def a_schema(ids: Sequence[str], moves: Sequence[str] = ALL_MOVES) -> dict[str, 
         "type": "object",
         "properties": {
             "reasoning": {"type": "string", "description": "Why."},
-            "evidence": {"type": "array", "items": {"type": "string", "enum": list(ids)}},
+            "evidence": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(ids)}},
             "move": {"type": "string", "enum": list(moves)},
         },
         "required": ["reasoning", "evidence", "move"],
@@ -179,6 +179,10 @@ def test_facts_that_the_schema_does_not_know_and_ids_that_stand_twice_say_nothin
 def test_text_that_is_no_prompt_is_a_persons_matter() -> None:
     said = next_move("Block everything!", a_schema([]))
     assert (said["move"], said["evidence"]) == (ASK, [])
+
+
+def test_a_fact_at_least_is_named_even_where_none_holds_a_number() -> None:
+    assert move_after([("explain_flag", "done", ["It is a fine day."])])["evidence"] == ["F1.1"]
 
 
 # ---- what it decides
