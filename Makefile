@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish models bench eval-documents eval-agent eval-investigation user chat cases case approve reject close-case pause-agents resume-agents lock clean
+.PHONY: help run demo up down status test lint format build deploy logs invoke redrive model model-publish investigator models bench eval-documents eval-agent eval-investigation user chat cases case approve reject close-case pause-agents resume-agents lock clean
 
 # `sam build` asks PATH for python3.13 and pip: the project's own come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -139,6 +139,10 @@ redrive: ## put dead letters back to work after a fix: ENV=local (default), dev 
 model: ## simulate, train, evaluate: makes the committed artefacts again (ARGS=--check compares only)
 	@scripts/bootstrap.sh dev
 	@$(CODE) .venv/bin/python -m models.fraud $(ARGS)
+
+investigator: ## replay worlds, train, judge the light profile's investigator (some minutes; ARGS=--check compares only)
+	@scripts/bootstrap.sh dev
+	@.venv/bin/python -m models.investigator $(ARGS)
 
 model-publish: ## upload model.tar.gz for FraudModel=sagemaker: BUCKET=<bucket>; prints FraudModelDataUrl
 	@$(if $(BUCKET),,$(error Name it: make model-publish BUCKET=<bucket>))scripts/bootstrap.sh run

@@ -30,10 +30,13 @@ def describe(profile: Profile) -> dict[str, Any]:
 def _text(profile: Profile) -> tuple[dict[str, str], str]:
     """What answers text, as fields and as a sentence."""
     if profile.name == LIGHT:
-        return (
-            {"model": "none: the document's own sentences, tools chosen by a router, answers made of what tools say"},
-            "Profile light: no language model; summaries are extracted sentences, a router chooses the chat's tools.",
+        model = (
+            "none: the document's own sentences, tools chosen by a router, answers made of what tools say, a scorecard"
         )
+        sentence = (
+            "Profile light: no language model; summaries are extracted sentences, a router chooses the chat's tools, "
+        )
+        return {"model": model}, sentence + "a scorecard weighs what an investigation finds."
     if profile.name == LOCAL_LLM:
         runtime = f"{RUNTIME} {version(RUNTIME)}"
         sentence = f"Profile local-llm: {profile.model_name}, a small language model, on this machine by {runtime}; "

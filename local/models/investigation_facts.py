@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 GOAL, KNOWN, DONE, MOVES = "Goal:", "What is known:", "Done so far:", "What you may do next:"
-_GOAL = re.compile(r"Goal: .*?\btransaction ([A-Za-z0-9_.:-]{1,64}) of customer ")
+_GOAL = re.compile(r"^Goal: .*?\btransaction ([A-Za-z0-9_.:-]{1,64}) of customer ", re.MULTILINE)
 _FACT = re.compile(r"\[(F[0-9]+\.[0-9]+)\] (.+)")
 _STEP = re.compile(r"[0-9]+\. ([a-z_]+): ([a-z_]+)")
 
@@ -37,7 +37,7 @@ class Briefing:
 
 def read_briefing(text: str, ids: Collection[str]) -> Briefing:
     """What ``text`` says in the facts of ``ids``; of an id that stands there twice nothing: one is forged."""
-    goal = _GOAL.match(text)
+    goal = _GOAL.search(text)  # the first: facts come after it
     head, _, rest = text.rpartition(f"\n{DONE}\n")
     if not goal or not head:
         return Briefing({}, ())

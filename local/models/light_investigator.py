@@ -25,6 +25,7 @@ _AFTER = {BLOCK: (REFUND, FRAUD), REFUND: (FRAUD,), RELEASE: (GENUINE,)}
 # A look-up can matter where the nearer bound is within so many standard deviations of what it is expected to change.
 _REACH = 3
 _MOST_TOLD = 3
+_LEAST_TOLD = 0.1  # log odds: a tenth more or less likely
 _SHAPE = {"reasoning": "string", "evidence": "array", "move": "string"}
 
 type Json = dict[str, Any]
@@ -64,19 +65,24 @@ def next_move(text: str, schema: Mapping[str, Any]) -> Json:
 
 
 def consider(text: str, ids: Sequence[str], moves: Sequence[str], model: InvestigatorModel) -> Move:
-    """The next move among ``moves``, from what ``text`` says in the facts ``ids``."""
+    """The next move among ``moves``, from what ``text`` says in the facts ``ids``; the first where none says anything.
+
+    (An answer names a fact at least, where there are any: the schema may ask for that.)
+    """
     briefing = read_briefing(text, ids)
     values = {name: quantity.value for name, quantity in briefing.quantities.items()}
     made = [move for move, _ in briefing.done]
     if not values:
-        return Move(ASK, "The facts hold no number that can be weighed, so a person must look.")
+        return Move(ASK, "The facts hold no number that can be weighed, so a person must look.", tuple(ids[:1]))
     estimate = model.estimate(values, made)
     grounds, evidence = _grounds(briefing, estimate)
     move, why = _what_next(briefing, moves, model, values, estimate)
     if move not in moves:
         move, why = ASK, f"{why} But {move} is not offered, so a person must look."
-    reasoning = f"The estimated probability of fraud is {estimate.probability:.3f}. {grounds} {why}"
-    return Move(move, reasoning, tuple(one for one in ids if one in evidence), estimate.probability)
+    begin = f"Among flagged transactions like this one, the share of frauds is estimated at {estimate.probability:.3f}."
+    reasoning = " ".join(filter(None, (begin, grounds, why)))
+    named = tuple(one for one in ids if one in evidence) or tuple(ids[:1])
+    return Move(move, reasoning, named, estimate.probability)
 
 
 def choose(probability: float, gains: Mapping[str, float], low: float, high: float, made: Collection[str]) -> str:
@@ -115,11 +121,11 @@ def _what_next(
     gains = {name: gain for name, gain in model.gains(values, made).items() if name in moves}
     move = choose(estimate.probability, gains, model.low, model.high, made)
     if move in gains:
-        return move, f"Of what can be looked up, {move} is expected to tell most."
+        return move, f"Of what can be looked up, {move} is likely to tell most."
     bounds = {
         BLOCK: f"From {model.high:g} on the card is proposed to be blocked.",
         RELEASE: f"Up to {model.low:g} the transaction is released.",
-        ASK: f"It is not below {model.low:g} nor above {model.high:g}, and no look-up is likely to change that.",
+        ASK: f"Between {model.low:g} and {model.high:g} a person decides; no look-up is likely to change that.",
     }
     return move, bounds[move]
 
@@ -134,19 +140,18 @@ _IN_WORDS = {
 
 def _grounds(briefing: Briefing, estimate: Estimate) -> tuple[str, set[str]]:
     """What speaks for and against fraud most, in the facts' own numbers, and the facts that say so."""
-    told = {name: part for name, part in estimate.parts.items() if name in briefing.quantities and part}
-    strongest = sorted(told, key=lambda name: (-abs(told[name]), name))
-    sentences, evidence = [], set()
-    for intro, sign in (("For it speaks", 1), ("Against it speaks", -1)):
-        said: dict[str, str] = {}
-        for name in strongest:
-            quantity = briefing.quantities[name]
-            if told[name] * sign > 0 and len(said) < _MOST_TOLD:
-                said.setdefault(quantity.said, quantity.fact)
-        if said:
-            sentences.append(f"{intro} that {'; that '.join(said)}.")
-            evidence |= set(said.values())
-    return " ".join(sentences), evidence
+    parts: dict[tuple[str, str], float] = {}
+    for name, quantity in briefing.quantities.items():
+        # Quantities that one sentence states, such as a count and its share, speak as one.
+        said = (quantity.said, quantity.fact)
+        parts[said] = parts.get(said, 0.0) + estimate.parts.get(name, 0.0)
+    strongest = sorted(parts, key=lambda said: (-abs(parts[said]), said))
+    chosen = {
+        verb: [said for said in strongest if parts[said] * sign > _LEAST_TOLD][:_MOST_TOLD]
+        for verb, sign in (("For fraud speaks", 1), ("Against it speaks", -1))
+    }
+    sentences = [f"{verb} that {'; that '.join(one for one, _ in told)}." for verb, told in chosen.items() if told]
+    return " ".join(sentences), {fact for told in chosen.values() for _, fact in told}
 
 
 def _at(schema: Any, *path: str) -> Any:

@@ -25,10 +25,14 @@ INVESTIGATED = ("medium", "high")  # as the filter of InvestigationsSubscription
 
 @dataclass
 class Bank:
-    """Moves on by ``take``; answers what the tools ask: transactions, history, counters, cards and cases."""
+    """Moves on by ``take``; answers what the tools ask: transactions, history, counters and cases.
+
+    Where it does not ``learn``, no case is closed and no label comes any more: a stack that was just deployed.
+    """
 
     cards: dict[str, CardProfile]
     terminals: dict[str, TerminalProfile]
+    learns: bool = True
     now: int = 0
     _scored: dict[str, ScoredTransaction] = field(default_factory=dict)
     _by_card: dict[str, list[Payment]] = field(default_factory=lambda: defaultdict(list))
@@ -101,7 +105,7 @@ class Bank:
     # ---- how it moves on
 
     def _close_cases(self) -> None:
-        while self._to_close and self._to_close[0][0] <= self.now:
+        while self.learns and self._to_close and self._to_close[0][0] <= self.now:
             closed_at, transaction_id, is_fraud = heapq.heappop(self._to_close)
             about = self._scored[transaction_id]
             self._labels[transaction_id] = "fraud" if is_fraud else "genuine"
@@ -116,7 +120,7 @@ class Bank:
     def _count(self, labelled: LabelledTransaction) -> None:
         transaction = labelled.transaction
         terminal = add_to_terminal(self.terminals.get(transaction.terminal_id, TerminalProfile()), transaction)
-        if labelled.is_fraud:
+        if labelled.is_fraud and self.learns:
             terminal = add_known_fraud(terminal, transaction.occurred_at)
         self.terminals[transaction.terminal_id] = terminal
 

@@ -36,7 +36,8 @@ def look_up_of(name: str) -> str | None:
 def fit(rows: Sequence[Values], is_fraud: Numbers) -> tuple[Bands, dict[frozenset[str], Scorecard]]:
     """The bands, and a scorecard for every set of look-ups; ``rows`` are what is known once all of them were made."""
     bands = bands_of(rows, is_fraud)
-    designs = {made: _design(bands, rows, made) for made in _sets()}
+    places = {name: np.array([band(edges, row.get(name)) for row in rows]) for name, edges in bands.items()}
+    designs = {made: _design(bands, places, made) for made in _sets()}
     fitted = {made: _logistic(design.matrix, is_fraud) for made, design in designs.items()}
     estimates = {made: _probabilities(designs[made].matrix, fitted[made]) for made in designs}
     scorecards = {}
@@ -126,17 +127,18 @@ class _Design:
         return Sum(round(base, _DIGITS), centred)
 
 
-def _design(bands: Bands, rows: Sequence[Values], made: frozenset[str]) -> _Design:
+def _design(bands: Bands, places: Mapping[str, NDArray[np.int64]], made: frozenset[str]) -> _Design:
+    """The cases as they look once ``made`` were made; ``places`` are the bands into which each quantity falls."""
     columns, end = {}, 1
     for name, edges in bands.items():
         if look_up_of(name) in {None, *made}:
             columns[name] = range(end, end + len(edges) + 2)
             end += len(edges) + 2
-    matrix = np.zeros((len(rows), end))
+    cases = len(next(iter(places.values())))
+    matrix = np.zeros((cases, end))
     matrix[:, 0] = 1
-    for place, row in enumerate(rows):
-        for name, own in columns.items():
-            matrix[place, own.start + band(bands[name], row.get(name))] = 1
+    for name, own in columns.items():
+        matrix[np.arange(cases), own.start + places[name]] = 1
     return _Design(matrix, columns)
 
 

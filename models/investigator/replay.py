@@ -65,19 +65,29 @@ def a_world(seed: int, customers: int = 1_000, live_days: int = LIVE_DAYS) -> Wo
     return WorldParameters(customers=customers, terminals=2 * customers, days=HISTORY_DAYS + live_days, seed=seed)
 
 
-def replayed_cases(parameters: WorldParameters, model: FraudModel) -> Iterator[ReplayedCase]:
-    """The cases of a world, in order of time."""
+def replayed_cases(parameters: WorldParameters, model: FraudModel, *, learns: bool = True) -> Iterator[ReplayedCase]:
+    """The cases of a world, in order of time, of a bank that ``learns`` (``Bank``) or does not."""
+    young_until = parameters.start + (HISTORY_DAYS + YOUNG_DAYS) * SECONDS_PER_DAY
+    for labelled, verdict, bank in replayed(parameters, model, learns=learns):
+        if verdict.flagged and verdict.severity in INVESTIGATED:
+            yield _case(labelled, verdict, bank, is_young=bank.now < young_until)
+
+
+def replayed(
+    parameters: WorldParameters, model: FraudModel, *, learns: bool = True
+) -> Iterator[tuple[LabelledTransaction, Verdict, Bank]]:
+    """Each live transaction of a world with its verdict, and the bank as it is in the moment after (it moves on)."""
     world = simulate(parameters)
     cut = parameters.start + HISTORY_DAYS * SECONDS_PER_DAY
     history = history_until(world, cut)
-    bank = Bank(dict(history.cards), _with_all_frauds(world, cut, history.terminals))
+    terminals = _with_all_frauds(world, cut, history.terminals) if learns else dict(history.terminals)
+    bank = Bank(dict(history.cards), terminals, learns)
     cards = dict(history.cards)
     for batch in batched(labelled_transactions(world, position_at(world, cut)), _BATCH, strict=False):
         candidates, after = _candidates(batch, cards, bank)
         for labelled, verdict, card_after in zip(batch, decide(candidates, model.score, model), after, strict=True):
             bank.take(labelled, verdict, card_after)
-            if verdict.flagged and verdict.severity in INVESTIGATED:
-                yield _case(labelled, verdict, bank, is_young=bank.now < cut + YOUNG_DAYS * SECONDS_PER_DAY)
+            yield labelled, verdict, bank
 
 
 def _with_all_frauds(world: World, cut: int, terminals: Mapping[str, TerminalProfile]) -> dict[str, TerminalProfile]:

@@ -213,6 +213,31 @@ def test_fraud_that_an_analyst_confirms_raises_the_score_of_the_next_transaction
     assert [row["flagged"] for row in rows] == [True, False]
 
 
+def test_investigation_is_told_at_once_what_a_case_found_at_the_terminal_and_of_the_card(
+    stack: Stack, cases_url: str, people: People, a_past: Callable[[], Past]
+) -> None:
+    past = a_past()
+    case_id = open_case(stack, past.flagged)
+    assert close(cases_url, people.anna.token, case_id, "confirmed_fraud")[0] == 200
+    assert label_of(stack, past.flagged, case_id) == "fraud"
+
+    about_it = {"transactionId": past.also_flagged.transaction_id}
+    whose = {"customer_id": past.also_flagged.customer_id, "about": past.also_flagged.transaction_id, "role": "agent"}
+    found = {
+        tool: tool_said(stack, tool, arguments, **whose)
+        for tool, arguments in (("review_terminal", about_it), ("review_card", about_it), ("review_past_cases", {}))
+    }
+
+    assert {body["state"] for body in found.values()} == {"done"}
+    of_the_terminal = found["review_terminal"]["data"]
+    assert (of_the_terminal["otherPayments"], of_the_terminal["knownFrauds"]) == (3, 1)
+    assert of_the_terminal["flaggedOthers"] == {"fraud": 1, "genuine": 0, "undecided": 0}
+    assert "In the 30 days up to transaction" in found["review_card"]["facts"][0]
+    assert found["review_past_cases"]["data"]["closed"]["confirmed_fraud"] >= 1
+    asked_by_its_customer = tool_said(stack, "review_terminal", about_it, **whose | {"role": "customer"})
+    assert asked_by_its_customer["state"] == "refused"
+
+
 def test_case_counts_once_and_a_later_one_that_says_otherwise_corrects_it_once(
     stack: Stack, cases_url: str, people: People, a_past: Callable[[], Past]
 ) -> None:

@@ -117,6 +117,10 @@ def test_event_of_another_kind_is_raised(module: Any) -> None:
         ("block_card", LOST, "Query"),
         ("block_card", LOST, "UpdateItem"),
         ("block_card", LOST, "PutEvents"),
+        ("review_card", {"transactionId": "TX-1"}, "GetItem"),
+        ("review_card", {"transactionId": "TX-1"}, "Query"),
+        ("review_terminal", {"transactionId": "TX-1"}, "Query"),
+        ("review_past_cases", {}, "Query"),
     ],
 )
 def test_service_that_is_away_is_a_failure_and_no_answer(
@@ -126,8 +130,9 @@ def test_service_that_is_away_is_a_failure_and_no_answer(
     put_transaction(resources)
     put_document(resources, "D-1", ["The loan is EUR 12,000."])
     code = "SlowDown" if operation == "GetObject" else "ThrottlingException"
+    role = "agent" if tool.startswith("review_") else "customer"
     with failing(operation, code):
-        answer = invoke(module, a_call(tool, arguments))
+        answer = invoke(module, a_call(tool, arguments, role=role))
     assert is_failure(answer)
     assert body_of(answer) == {
         "state": "failed",
@@ -150,7 +155,7 @@ def test_embedding_model_that_is_away_is_a_failure(
 
 
 def test_every_sample_event_has_a_test() -> None:
-    assert samples("agent_tools") == ["bad", "edge", "good"]
+    assert samples("agent_tools") == ["bad", "edge", "good", "investigation"]
 
 
 def test_the_good_sample_lists_the_customers_cards(
@@ -174,6 +179,12 @@ def test_the_edge_sample_lists_flagged_transactions_for_an_agent(module: Any, re
     put_transaction(resources, 2, days_ago=1)
     body = body_of(invoke(module, sample("agent_tools", "edge")))
     assert [one["transactionId"] for one in body["data"]["transactions"]] == ["TX-1"]
+
+
+def test_the_investigation_sample_reviews_a_terminal_for_the_agent(module: Any, resources: Resources) -> None:
+    put_transaction(resources, 1, flagged=True)
+    body = body_of(invoke(module, sample("agent_tools", "investigation")))
+    assert body["data"]["terminalId"] == "TERM-00001"
 
 
 # ---- the session

@@ -137,6 +137,7 @@ def test_second_changing_tool_waits_for_its_own_question() -> None:
         ("transfer_money", {}, "no tool named transfer_money"),
         ("release_transaction", {"transactionId": "TX-1"}, "no tool named release_transaction"),
         ("refund", {"transactionId": "TX-1"}, "no tool named refund"),
+        ("review_past_cases", {}, "no tool named review_past_cases"),
         ("list_transactions", {"days": "seven"}, "wrong"),
         ("list_cards", {"customerId": "C-2"}, "wrong"),
         ("block_card", {"cardId": "CARD-1", "reason": "because"}, "wrong"),

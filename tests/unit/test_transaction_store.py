@@ -53,6 +53,14 @@ def test_what_was_never_written_is_absent(store: Store[Any]) -> None:
     assert (known.cards, known.terminals, known.transactions) == ({}, {}, {})
 
 
+def test_terminal_stands_in_the_key_of_the_flagged_alone(resources: Resources) -> None:
+    store = a_store(resources.client("dynamodb"))
+    store.commit(load(store), [a_decision(1)], NOW)
+    store.commit(load(store), [a_decision(2, flagged=True)], NOW)
+    keys = {row["transactionId"]["S"]: row.get("flaggedTerminalId") for row in resources.rows("transactions")}
+    assert keys == {"TX-1": None, "TX-2": {"S": "TERM-00001"}}
+
+
 def test_nothing_is_asked_for_nothing(store: Store[Any]) -> None:
     known = store.load(set(), set(), set())
     assert (known.cards, known.terminals, known.transactions) == ({}, {}, {})
