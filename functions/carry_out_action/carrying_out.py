@@ -105,7 +105,11 @@ def carry_out(approval: Event, desk: Desk, cause: Cause) -> Result:
     carried = _STEPS[action.action](action, desk, cause)
     if carried.is_in_force:
         because = Occasion(
-            cause.now, cause.producer, cause.traceparent, cause.causation_id, approval.metadata.causation_depth
+            now=cause.now,
+            producer=cause.producer,
+            traceparent=cause.traceparent,
+            causation_id=cause.causation_id,
+            causation_depth=approval.metadata.causation_depth,
         )
         _close_others(action, desk, because)
     desk.actions.finish(action.action_id, timestamp(cause.now), carried.result)

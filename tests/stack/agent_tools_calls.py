@@ -18,11 +18,17 @@ def tool_said(
     about: str,
     person_id: str = "customer-1",
     role: str = "customer",
+    case_id: str | None = None,
 ) -> dict[str, Any]:
-    """The body of the tool's answer in a conversation of its own; the correlation id is made from ``about``."""
+    """The body of the tool's answer in a conversation of its own; the correlation id is made from ``about``.
+
+    ``case_id`` is the case that an agent works on.
+    """
     session = Session(person_id, "customer", customer_id, str(uuid4()), 1, f"chat-{about}")
     event = action_group_event(tool, arguments, session)
     event["sessionAttributes"]["role"] = role  # "agent" too, which nobody in a chat is
+    if case_id is not None:
+        event["sessionAttributes"]["caseId"] = case_id
     name = stack.outputs["AgentToolsFunctionName"]
     answer = json.load(stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
     body: dict[str, Any] = json.loads(answer["response"]["functionResponse"]["responseBody"]["TEXT"]["body"])

@@ -264,7 +264,7 @@ def closing_of(stack: Stack, case_id: str, outcome: str) -> dict[str, Any]:
     """The case's CaseClosed again, as the bus delivers it."""
     key, table = {"caseId": {"S": case_id}}, stack.outputs["CasesTableName"]
     item = stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
-    row = {name: value["S"] for name, value in item.items()}
+    row = {name: value["S"] for name, value in item.items() if "S" in value}
     data = {
         "caseId": case_id,
         "customerId": row["customerId"],

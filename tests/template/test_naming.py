@@ -55,6 +55,7 @@ NAME_OF = {
     "AWS::Serverless::LayerVersion": "LayerName",
 }
 NAMED = {
+    "AutonomySwitch": "whoever must pause the agents finds it at once; it is made from the stack's name",
     "BankAgent": "an agent must have a name; it is made from the stack's",
     "ChatApi": "an API must have a name; it is made from the stack's",
     "EventBus": "a bus must have a name; it is made from the stack's",

@@ -1,5 +1,6 @@
 """The close_case handler: analysts close a case once, not their own, on record; and CaseClosed tells of it once."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from backbone import contracts
 from backbone.actions import Occasion
-from backbone.cases import escalated
+from backbone.cases import closed, escalated
 from tests.unit.action_builder import ANNA, BEN, an_analyst
 from tests.unit.api_events import answer_of, claims_of
 from tests.unit.aws_faults import failing
@@ -231,3 +232,14 @@ def test_requests_ends_and_refusals_are_counted(
 def test_samples_are_answered_as_described(module: Any, name: str) -> None:
     status, _ = answer_of(module.handler(sample("close_case", name), Context()))
     assert status == {"good": 404, "bad": 400, "edge": 403}[name]
+
+
+@pytest.mark.parametrize(("opened", "cause", "depth"), [(0, 0, 1), (3, 0, 4), (3, 6, 7), (6, 3, 7)], ids=str)
+def test_end_lies_one_deeper_than_the_opening_or_what_led_to_it(
+    resources: Resources, opened: int, cause: int, depth: int
+) -> None:
+    case = case_in(resources, put_case(resources, causation_depth=opened))
+    assert case.causation_depth == opened
+    occasion = Occasion(0.0, "tests", causation_id="cause", causation_depth=cause)
+    ended = closed(case, "genuine", closed_by="anna", role="analyst", note=None, occasion=occasion)
+    assert json.loads(ended.event_to_publish or "")["detail"]["metadata"]["causationDepth"] == depth

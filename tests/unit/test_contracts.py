@@ -17,6 +17,7 @@ from backbone.contracts import Event, Metadata
 from backbone.errors import Rejected
 from tests.unit.decision_builder import a_flagged_event
 
+ID = "0b6c7f0e-3f0a-5a52-9a07-3f3c5a0f6c11"
 TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
 
 
@@ -163,3 +164,30 @@ def test_metadata_is_what_the_schema_says_it_is() -> None:
 
 def _field_names() -> list[str]:
     return [name.replace("_", " ") for name in Metadata.__dataclass_fields__]
+
+
+def a_cause(depth: int, traceparent: str | None = None) -> contracts.Event:
+    cause = contracts.Cause("order-1", "record-1", depth, 0.0, "tests", traceparent)
+    return cause.event("CaseOpened", "case-1", {"caseId": ID, "customerId": "C-1", "kind": "chat", "openedBy": "agent"})
+
+
+@pytest.mark.parametrize(("depth", "after"), [(0, 1), (7, 8), (999, 1000), (1000, 1000)])
+def test_what_an_event_leads_to_lies_one_deeper_but_no_deeper_than_the_schemas_go(depth: int, after: int) -> None:
+    first = a_cause(depth)
+    envelope = {"detail-type": first.detail_type, "source": first.source, "detail": first.detail()}
+    assert contracts.parse("CaseOpened", envelope) == first
+    cause = contracts.caused_by(first, 60.0, "tests")
+    assert cause == contracts.Cause("order-1", first.metadata.event_id, after, 60.0, "tests")
+    assert contracts.violation("backbone.cases/CaseOpened.v1", a_cause(after).detail()) is None
+
+
+@pytest.mark.parametrize("own", [None, f"00-{'c' * 32}-{'d' * 16}-01"])
+def test_trace_of_a_cause_goes_on_where_there_is_none_of_its_own(own: str | None) -> None:
+    first = a_cause(0, f"00-{'a' * 32}-{'b' * 16}-01")
+    assert contracts.caused_by(first, 0.0, "tests", own).traceparent == (own or first.metadata.traceparent)
+
+
+def test_event_of_a_cause_leaves_out_what_is_none() -> None:
+    data = {"caseId": ID, "customerId": "C-1", "kind": "chat", "openedBy": "agent", "transactionId": None}
+    event = contracts.Cause("order-1", "record-1", 0, 0.0, "tests").event("CaseOpened", "case-1", data)
+    assert ("transactionId" in event.data, "causationDepth" in event.detail()["metadata"]) == (False, False)
