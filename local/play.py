@@ -30,7 +30,7 @@ from local.narration import Narrator
 from local.places import Place, RunningEngine
 from local.process import DEFAULT_PORT, PROJECT, EngineError, EngineProcess, free_port
 from local.stack import REGION, STACK_NAME, Stack, build, deploy, write_environment, write_outputs
-from local.traffic import backfill, backfill_cards
+from local.traffic import backfill, backfill_cards, backfill_flags
 from local.transaction_flow import (
     CUSTOMERS,
     FLAGGED,
@@ -128,6 +128,7 @@ def _scene(kind: str, home: Path, started: float, narrator: Narrator, trickled: 
             profiles = stack.outputs["ProfilesTableName"]
             backfill(stack.client("dynamodb"), profiles, plan.traffic.history, time.time())
             backfill_cards(stack.client("dynamodb"), stack.outputs["CardsTableName"], CUSTOMERS)
+            backfill_flags(stack.client("dynamodb"), stack.outputs["TransactionsTableName"], plan.traffic)
         narrator.tell(f"  fraud model: embedded, version {plan.model_version} (template parameter FraudModel)")
         yield Scene(place, stack, plan, ready)
 

@@ -22,13 +22,12 @@ from local.bus_queue import bus_queue
 from local.process import PROJECT
 from local.stack import Stack, depth
 from local.traffic import (
-    TRIP_PAYMENTS,
     Traffic,
     entry,
     expected_verdicts,
     make_traffic,
     put_entries,
-    with_a_shopping_trip,
+    with_a_mended_terminal,
 )
 from transaction import Transaction
 from verdict import Verdict
@@ -109,9 +108,10 @@ def make_plan(now: float, trickled: int = 0) -> Plan:
     """
     model = fraud_model.load(_MODEL)
     for seed in _SEEDS:
-        traffic = with_a_shopping_trip(
+        traffic = with_a_mended_terminal(
             make_traffic(customers=CUSTOMERS, transactions=PLAYED_TRANSACTIONS + trickled, now=now, seed=seed),
-            before=PLAYED_TRANSACTIONS - TRIP_PAYMENTS,
+            before=PLAYED_TRANSACTIONS,
+            now=now,
         )
         transactions = traffic.transactions
         verdicts = expected_verdicts(traffic, model)
@@ -312,10 +312,14 @@ def take_stock(stack: Stack, put: int) -> Account:
     """Counts rows and messages as they are now."""
     sqs, queues = stack.client("sqs"), stack.queues()
     dead = sum(depth(sqs, url) for name, url in queues.items() if name.endswith("DeadLetterQueue"))
-    flagged = {"FilterExpression": "flagged = :true", "ExpressionAttributeValues": {":true": {"BOOL": True}}}
+    streamed = "attribute_exists(streamEventId)"  # what a made-up past was loaded with came by no stream
+    flagged = {
+        "FilterExpression": f"{streamed} AND flagged = :true",
+        "ExpressionAttributeValues": {":true": {"BOOL": True}},
+    }
     return Account(
         put=put,
-        rows=_count(stack, {}),
+        rows=_count(stack, {"FilterExpression": streamed}),
         flagged=_count(stack, flagged),
         quarantined=depth(sqs, queues["TransactionQuarantineQueue"]),
         dead_letters=dead,

@@ -29,7 +29,7 @@ from models.fraud.simulate import SECONDS_PER_DAY, LabelledTransaction
 
 # No world of this seed was looked at while the agent's models were made.
 SEED = 2027
-CUSTOMERS, TRANSACTIONS = 3_000, 28_000
+CUSTOMERS, TRANSACTIONS = 4_500, 42_000
 WANTED_CASES = 200
 _ALERTING = ("medium", "high")
 _KEYS_PER_READ = 100

@@ -9,14 +9,16 @@ from uuid import uuid4
 from backbone import contracts
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Step, case_id_of
+from features import SECONDS_PER_DAY, CardProfile, TerminalProfile, add_to_card
 from local.api_client import ask
+from local.traffic import past_flag_item
 from tests.engine.waiting import wait_until
 from tests.stack.deployed import Stack, a_transaction, now, same_card
 from tests.stack.observers import BusObserver, Envelope
 from transaction import Transaction
+from transaction_store import card_item, terminal_item
 
 MUCH = 900_000  # above what any card may spend at once without a question
-TRIP_PAYMENTS, TRIP_SECONDS = 5, 100
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,26 @@ def a_fraud(stack: Stack, bus: BusObserver, *, is_registered: bool = True) -> Fl
     return flagged(bus, fraud)
 
 
-def a_shopping_trip(stack: Stack, bus: BusObserver) -> Flagged:
-    """Five small payments within seven minutes at a terminal that the card knows; the fifth is flagged by a rule."""
-    usual = [a_transaction(occurred_at=now() - 80_000 + 9_000 * number, amount_minor=2_100) for number in range(1)]
-    usual += [
-        same_card(usual[0], occurred_at=now() - 70_000 + 9_000 * number, amount_minor=2_300) for number in range(6)
-    ]
-    trip = [
-        same_card(
-            usual[0], occurred_at=now() - TRIP_SECONDS * (TRIP_PAYMENTS - number), amount_minor=900 + 100 * number
-        )
-        for number in range(1, TRIP_PAYMENTS + 1)
-    ]
-    put_card(stack, usual[0].card_id, usual[0].customer_id)
-    stack.put(*usual, *trip)
-    return flagged(bus, trip[-1])
+def a_false_alarm(stack: Stack, bus: BusObserver) -> Flagged:
+    """A usual payment at a terminal that was mended: the fraud model learns of that a week late, and flags it.
+
+    All payments there were frauds until eight days ago; what was flagged since was looked into, and was genuine.
+    """
+    terminal, dynamodb, today = f"TERM-{uuid4().hex[:8]}", stack.client("dynamodb"), now() // SECONDS_PER_DAY
+    payment = a_transaction(amount_minor=2_400, terminal_id=terminal)
+    card = CardProfile()
+    for days_ago in range(28, 1, -1):
+        card = add_to_card(card, same_card(payment, amount_minor=2_500, occurred_at=now() - days_ago * SECONDS_PER_DAY))
+    days = {day: (3, 3 if today - 24 <= day <= today - 8 else 0) for day in range(today - 35, today)}
+    profiles = stack.outputs["ProfilesTableName"]
+    dynamodb.put_item(TableName=profiles, Item=card_item(payment.card_id, card, 1, now()))
+    dynamodb.put_item(TableName=profiles, Item=terminal_item(terminal, TerminalProfile(days), now()))
+    for days_ago in (1, 2, 4):
+        item = past_flag_item(terminal, now() - days_ago * SECONDS_PER_DAY)
+        dynamodb.put_item(TableName=stack.outputs["TransactionsTableName"], Item=item)
+    put_card(stack, payment.card_id, payment.customer_id)
+    stack.put(payment)
+    return flagged(bus, payment)
 
 
 def flagged(bus: BusObserver, transaction: Transaction) -> Flagged:

@@ -13,9 +13,9 @@ from local.process import EngineProcess
 from tests.engine.waiting import wait_until
 from tests.stack.deployed import Stack, iam_decision, table_arn
 from tests.stack.investigations import (
+    a_false_alarm,
     a_flag,
     a_fraud,
-    a_shopping_trip,
     case_of,
     decide,
     ended,
@@ -126,17 +126,17 @@ def test_every_step_is_on_record_with_reasoning_evidence_facts_and_cost(
     assert (status, "investigation" in hidden) == (404, False)
 
 
-def test_shopping_trip_is_released_by_the_agent_and_closed_as_genuine_without_anybody(
+def test_false_alarm_is_released_by_the_agent_and_closed_as_genuine_without_anybody(
     stack: Stack, bus: BusObserver
 ) -> None:
-    trip = a_shopping_trip(stack, bus)
-    closed = event_of(bus, "CaseClosed", trip.case_id)
+    alarm = a_false_alarm(stack, bus)
+    closed = event_of(bus, "CaseClosed", alarm.case_id)
     assert closed["detail"]["data"]["outcome"] == "genuine"
     released = [
-        event for event in bus.about(trip.transaction.transaction_id) if event["detail-type"] == "TransactionReleased"
+        event for event in bus.about(alarm.transaction.transaction_id) if event["detail-type"] == "TransactionReleased"
     ]
     assert len(released) == 1
-    assert "ActionProposed" not in events_of(bus, trip.case_id)
+    assert "ActionProposed" not in events_of(bus, alarm.case_id)
 
 
 def test_what_an_analyst_rejects_is_not_done_and_the_case_is_a_persons(
@@ -163,14 +163,14 @@ def test_what_nobody_decides_on_expires_to_a_rejection(stack: Stack, bus: BusObs
 
 
 def test_alert_that_comes_again_starts_nothing_twice(stack: Stack, bus: BusObserver) -> None:
-    trip = a_shopping_trip(stack, bus)
-    event_of(bus, "CaseClosed", trip.case_id)
-    before = steps_of(stack, trip.case_id)
+    alarm = a_false_alarm(stack, bus)
+    event_of(bus, "CaseClosed", alarm.case_id)
+    before = steps_of(stack, alarm.case_id)
     for _ in range(3):
-        send_alert(stack, trip.event)
+        send_alert(stack, alarm.event)
     wait_until(lambda: stack.depth("InvestigationsQueue") == 0, 30, "the alerts are taken")
-    assert steps_of(stack, trip.case_id) == before
-    kinds = events_of(bus, trip.case_id)
+    assert steps_of(stack, alarm.case_id) == before
+    kinds = events_of(bus, alarm.case_id)
     assert [kinds.count(kind) for kind in ("CaseOpened", "CaseClosed")] == [1, 1]
 
 
