@@ -12,7 +12,11 @@ type Ask = Callable[..., tuple[int, Any]]
 
 
 class ApiError(Exception):
-    """The API refused; the message says what it answered."""
+    """The API refused; the message says what it answered, ``status`` is the answer's (0: there was none)."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def answered(answer: tuple[int, Any]) -> Mapping[str, Any]:
@@ -20,7 +24,7 @@ def answered(answer: tuple[int, Any]) -> Mapping[str, Any]:
     status, body = answer
     if status != 200:
         said = body.get("message", body) if isinstance(body, dict) else body
-        raise ApiError(f"The API answered {status}: {said}")
+        raise ApiError(f"The API answered {status}: {said}", status)
     view: Mapping[str, Any] = body
     return view
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from backbone.investigations import case_id_of
 from local.api_client import ApiError, ask
-from local.approvals import Approvals
+from local.approvals import Approvals, decide_together
 from local.cases import Cases
 from local.people import Person, create_person, sign_in, user_pool
 from local.stack import Stack
@@ -164,12 +164,10 @@ def _decide(
             continue
         is_right = one.suspect.is_fraud == (action["action"] in _FOR_FRAUD)
         decision = "approve" if is_right else "reject"
-        for desk in desks:
-            status = desk.decide(desk.look_at(action["actionId"]), decision, "Played by the demo.")
-            if status != "half_approved":
-                break
-        one.decisions.append(f"{action['action']}: {status}")
-        on_decision(one, dict(action), status)
+        status = decide_together(desks, action["actionId"], decision, "Played by the demo.")
+        if status is not None:
+            one.decisions.append(f"{action['action']}: {status}")
+            on_decision(one, dict(action), status)
 
 
 def _events(stack: Stack, queue: str, case_ids: set[str], closed: int) -> list[tuple[float, Json]]:

@@ -33,7 +33,7 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
-from backbone.case_rows import CaseIndex
+from backbone.case_rows import CaseIndex, CaseRows
 from backbone.clients import client
 from backbone.documents import DocumentBucket
 from backbone.errors import Rejected, Retryable
@@ -46,7 +46,6 @@ from backbone.tool_catalogue import INVESTIGATION_TOOLS, TOOLS, ToolSpec
 from backbone.transaction_change_rows import TransactionChangeRows
 from card_rows import CardRows
 from card_tools import block_card, list_cards
-from case_rows import CaseRows
 from case_tools import open_case
 from change_tools import refund, release_transaction
 from customer_documents import CustomerDocuments

@@ -3,36 +3,15 @@
 Knows no AWS: where cases and transactions are kept is an argument.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backbone import contracts
+from backbone.cases import Case
 from backbone.outbox import Bus, as_text, publish_kept
 from occasions import Occasion, build_event
 from tool_answers import ToolAnswer, done
 from tool_session import AGENT
 from transaction_tools import Transactions, no_such_transaction, own_transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A matter that somebody looks into. ``opened_by`` is a person's id, or "agent"; ``opened_at`` RFC 3339 in UTC.
-
-    ``event_to_publish`` is CaseOpened while the bus does not have it.
-    """
-
-    case_id: str
-    customer_id: str
-    subject: str
-    transaction_id: str | None
-    kind: str
-    status: str
-    opened_by: str
-    opened_by_role: str
-    opened_at: str
-    correlation_id: str
-    causation_depth: int = 0
-    event_to_publish: str | None = None
 
 
 class Cases(Protocol):

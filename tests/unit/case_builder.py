@@ -1,12 +1,10 @@
-"""Cases in moto, written by the code of agent_tools that opens them, and people who close them."""
+"""Cases in moto, as agent_tools opens them, and people who close them."""
 
 import json
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import case_rows
-import case_tools
 from backbone import contracts
 from backbone.case_rows import CaseRows
 from backbone.cases import Case
@@ -24,9 +22,9 @@ CORRELATION = "chat-1"
 def put_case(resources: Resources, *, keeps_its_event: bool = False, **changes: Any) -> str:
     """Opens a case about TX-1, as its customer asked for; returns its id.
 
-    ``keeps_its_event``: the bus did not take CaseOpened. ``changes`` are fields of agent_tools' Case.
+    ``keeps_its_event``: the bus did not take CaseOpened. ``changes`` are fields of Case.
     """
-    case = case_tools.Case(
+    case = Case(
         case_id=str(uuid4()),
         customer_id=OWNER,
         subject="I did not pay this",
@@ -41,7 +39,7 @@ def put_case(resources: Resources, *, keeps_its_event: bool = False, **changes: 
     case = replace(case, **changes)
     if keeps_its_event:
         case = replace(case, event_to_publish=opening_of(case.case_id))
-    case_rows.CaseRows(resources.client("dynamodb"), "cases").add(case)
+    CaseRows(resources.client("dynamodb"), "cases").add(case)
     return case.case_id
 
 

@@ -1,6 +1,6 @@
 """Cases in DynamoDB: the table (caseId), an index by status and one by customer, both in order of openedAt.
 
-agent_tools adds the rows of cases that a person opens; what stands here does the rest.
+The rows are added by agent_tools for people, by investigations for themselves.
 """
 
 from collections.abc import Iterator
