@@ -24,16 +24,21 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert report.keys() == {"started", "ready_s", "flows", "lost", "dead_letters"}
     assert (report["lost"], report["dead_letters"]) == (0, 0)
     assert 0 < report["ready_s"] < DEADLINE_SECONDS
-    flow, document, chat = report["flows"]
-    assert flow.keys() == document.keys() == chat.keys()
+    flow, document, chat, investigation = report["flows"]
+    assert flow.keys() == document.keys() == chat.keys() == investigation.keys()
     assert flow.keys() == {"name", "ok", "correlation_id", "total_ms", "events", "result"}
     assert flow["name"] == "transaction"
     assert flow["ok"] is True
-    kinds = [(event["detail_type"], event["source"]) for event in flow["events"]]
-    assert kinds == [("TransactionFlagged", "backbone.payments"), ("CustomerNotified", "backbone.payments")]
+    kinds = {event["detail_type"]: event["source"] for event in flow["events"]}
+    assert list(kinds)[0] == "TransactionFlagged"
+    assert kinds == {
+        "TransactionFlagged": "backbone.payments",
+        "CaseOpened": "backbone.cases",
+        "CustomerNotified": "backbone.payments",
+    }
     assert 0 < flow["events"][0]["at_ms"] <= flow["events"][1]["at_ms"] <= flow["total_ms"]
     assert flow["result"]["reasons"]
-    assert flow["result"]["hops_ms"].keys() == {"row", "TransactionFlagged", "alert", "notice", "CustomerNotified"}
+    assert flow["result"]["hops_ms"].keys() == {"row", "notice", *kinds}
     assert not list(tmp_path.glob("demo-*/"))
     assert (document["name"], document["ok"]) == ("document", True)
     assert [event["detail_type"] for event in document["events"]] == ["DocumentSummarized"] * 3
@@ -46,6 +51,12 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert [event["detail_type"] for event in chat["events"]].count("ChatAnswered") == len(said) == 5
     assert said[2]["citations"]
     assert said[3]["asks_to"]["tool"] == "block_card"
+    assert (investigation["name"], investigation["ok"]) == ("investigation", True)
+    cases = investigation["result"]["cases"]
+    assert {"approval", "release"} <= {case["ended_by"] for case in cases}
+    told = [event["detail_type"] for event in investigation["events"]]
+    assert told.index("ActionProposed") < told.index("ActionApproved") < told.index("CaseClosed")
+    assert all(step["reasoning"] for case in cases for step in case["steps"])
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
