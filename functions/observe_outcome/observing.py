@@ -7,12 +7,9 @@ from typing import Protocol
 
 from backbone.contracts import timestamp
 from backbone.errors import Rejected
-from backbone.investigations import Investigation, Outcome, Step
+from backbone.investigations import Investigation, Outcome, Step, observed
 from backbone.tool_calls import read_reply
 
-# What a step may tell: a list of 20 payments and its headline fit.
-MOST_FACTS = 24
-LONGEST_FACT = 600
 _DECIDED: dict[Outcome, str] = {
     "approved": "An analyst approved what was proposed ({move}).",
     "rejected": "An analyst rejected what was proposed ({move}).",
@@ -51,5 +48,4 @@ def _observed(step: Step, decided: Outcome | None) -> tuple[Outcome, tuple[str, 
     if step.reply is None:
         raise Rejected(f"INTERNAL: step {step.number} of {step.case_id} was observed before it was acted on")
     reply = read_reply(step.reply)
-    outcome: Outcome = "done" if reply.state == "done" else "refused"
-    return outcome, tuple(fact[:LONGEST_FACT] for fact in reply.facts[:MOST_FACTS])
+    return observed(reply.state, reply.facts)

@@ -10,7 +10,7 @@ from typing import Protocol
 from backbone.actions import Occasion
 from backbone.cases import Case, opened
 from backbone.contracts import timestamp
-from backbone.investigations import AGENT, FIRST_STEP, Investigation, Outcome, Step, session_attributes
+from backbone.investigations import AGENT, FIRST_STEP, Investigation, Outcome, Step, observed, session_attributes
 from backbone.outbox import Bus, publish_kept
 from backbone.tool_calls import ToolReply, read_reply
 
@@ -61,8 +61,8 @@ def perceive(investigation: Investigation, desk: Desk, occasion: Occasion) -> bo
         step = desk.steps.acted(investigation.case_id, FIRST_STEP, ran.text)
     if step.outcome is None and step.reply is not None:
         reply = read_reply(step.reply)  # the facts are those of the answer that is kept, whatever a second one said
-        outcome: Outcome = "done" if reply.state == "done" else "refused"
-        step = desk.steps.observe(investigation.case_id, FIRST_STEP, outcome, reply.facts, timestamp(occasion.now))
+        outcome, facts = observed(reply.state, reply.facts)
+        step = desk.steps.observe(investigation.case_id, FIRST_STEP, outcome, facts, timestamp(occasion.now))
     return step.outcome == "done"
 
 

@@ -30,7 +30,7 @@ def test_demo_writes_its_report_and_leaves_nothing(tmp_path: Path) -> None:
     assert flow["name"] == "transaction"
     assert flow["ok"] is True
     kinds = {event["detail_type"]: event["source"] for event in flow["events"]}
-    assert list(kinds)[0] == "TransactionFlagged"
+    assert next(iter(kinds)) == "TransactionFlagged"
     assert kinds == {
         "TransactionFlagged": "backbone.payments",
         "CaseOpened": "backbone.cases",

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backbone.errors import Rejected, Retryable
-from backbone.investigations import Outcome, Step
-from observing import LONGEST_FACT, MOST_FACTS, observe
+from backbone.investigations import LONGEST_FACT, MOST_FACTS, Outcome, Step
+from observing import observe
 from tests.unit.aws_faults import failing
 from tests.unit.investigation_builder import (
     AT_NOON,

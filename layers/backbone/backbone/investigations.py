@@ -18,6 +18,9 @@ from backbone import contracts
 
 AGENT = "agent"
 FIRST_STEP = 1
+# What a step may tell: a list of 20 payments and its headline fit.
+MOST_FACTS = 24
+LONGEST_FACT = 600
 
 # What a step is. perceive: the first one. look_up: a tool that changes nothing. act: a tool that changes something, or
 # proposes to. conclude: a verdict. ask_person: no verdict, a person must look.
@@ -103,6 +106,12 @@ def known_facts(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
             if sentence not in told:
                 told.add(sentence)
                 yield fact_id(step.number, number), sentence
+
+
+def observed(state: str, facts: Sequence[str]) -> tuple[Outcome, tuple[str, ...]]:
+    """What a step keeps of a tool's answer: how it ended, and as many facts, as long, as a prompt can take."""
+    outcome: Outcome = "done" if state == "done" else "refused"
+    return outcome, tuple(fact[:LONGEST_FACT] for fact in facts[:MOST_FACTS])
 
 
 def totals(steps: Sequence[Step]) -> Totals:
