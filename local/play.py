@@ -370,6 +370,7 @@ def _stay(scene: Scene, watch: Watch, narrator: Narrator) -> None:
     )
     narrator.tell("  make status")
     narrator.tell("  make logs FUNCTION=score_transactions")
+    narrator.tell("  make cases; make case ID=...; make approve ID=...; make pause-agents")
     narrator.tell(f"  ({source} && .venv/bin/sam list stack-outputs --stack-name {STACK_NAME})")
     narrator.tell("A trickle of transactions goes on; what is flagged shows here.")
     timeline = _Timeline(narrator, time.time())
