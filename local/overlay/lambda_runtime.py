@@ -187,9 +187,7 @@ class PythonRuntime:
         """
         declared: dict[str, str] = (config.get("Environment") or {}).get("Variables") or {}
         endpoint = declared.get("AWS_ENDPOINT_URL") or self._engine.endpoint
-        # A template may write a number or a boolean: CloudFormation hands on its text.
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in declared.items()}
-        own = {name: local_execute_api_address(text, endpoint) for name, text in texts.items()}
+        own = {name: local_execute_api_address(value, endpoint) for name, value in declared.items()}
         region = str(config["FunctionArn"]).split(":")[3]
         defaults = {
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
