@@ -9,8 +9,7 @@ Two ways to say it in the OpenAI protocol:
 A schema alone makes a weak model more willing to act. So the schema leaves only what the conversation could mean: an
 ...Id takes one of the ids that occur in it, and a tool that needs one where none occurs is left out; a tool that
 changes something is left out where the person asks about a state or forbids it, and every tool where they work on the
-model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``). A small model may be held to
-the light server's advice besides: ``advised``.
+model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``).
 """
 
 import json
@@ -128,7 +127,7 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     tools = _meant(choice, conversation, instructions)
     if choice.must_use and not tools:
         raise UntranslatableError("None of the tools can be used: the conversation has no id that they need.")
-    alternatives = [_call_schema(tool) for tool in tools] + ([] if choice.must_use else [_ANSWER_SCHEMA])
+    alternatives = [_call_schema(tool) for tool in tools] + ([] if choice.must_use else [ANSWER_SCHEMA])
     schema = {"anyOf": alternatives} if len(alternatives) > 1 else alternatives[0]
     # All tools, whatever the schema leaves of them: a server need not read again what begins as an earlier request did.
     how = _HOW.format(tools="\n".join(_described(tool) for tool in choice.tools))
@@ -144,47 +143,6 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     }
 
 
-def advised(request: Mapping[str, Any], advice: Mapping[str, Any]) -> Json:
-    """``request``, whose choice is narrowed to what the light server's message ``advice`` does about the same words.
-
-    Where it calls tools, one of them with the arguments that it found; words to search for or to write down are the
-    model's. Where it asks for something or declines, just that is said; where it talks or tells results, the model
-    does. What it did not understand is the model's choice.
-    """
-    schema = request["response_format"]["json_schema"]
-    offered = schema["schema"].get("anyOf") or [schema["schema"]]
-    called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in advice["tool_calls"]}
-    calls = [
-        _held_to(one, called[name])
-        for one in offered
-        if "tool" in one["properties"] and (name := one["properties"]["tool"]["enum"][0]) in called
-    ]
-    if advice["kind"] == "unclear" or (called and not calls):
-        return dict(request)
-    answer: Json = {"type": "string"}
-    if advice["kind"] in ("asked", "declined"):
-        answer["enum"] = [advice["content"]]
-    left = calls or [{**_ANSWER_SCHEMA, "properties": {"answer": answer}}]
-    narrowed = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
-    return {**request, "response_format": {**request["response_format"], "json_schema": narrowed}}
-
-
-def _held_to(call: Json, arguments: Json) -> Json:
-    """The schema ``call`` of a tool's use, which takes just ``arguments``; a text of its own is left to the model."""
-    schema = call["properties"]["arguments"]
-    properties = {
-        name: one if _is_free_text(name, one) else one | {"enum": [arguments[name]]}
-        for name, one in schema["properties"].items()
-        if name in arguments
-    }
-    held = {**schema, "properties": properties, "required": list(properties)}
-    return {**call, "properties": {**call["properties"], "arguments": held}}
-
-
-def _is_free_text(name: str, parameter: Mapping[str, Any]) -> bool:
-    return parameter.get("type") == "string" and not parameter.get("enum") and kind_of_parameter(name) is None
-
-
 def written_message(said: Said) -> Json:
     """A message as a model reads it that writes its choices in JSON, one object a line."""
     if said.role == "user":
@@ -194,7 +152,7 @@ def written_message(said: Said) -> Json:
     return {"role": "assistant", "content": "\n".join(lines)}
 
 
-_ANSWER_SCHEMA: Json = {
+ANSWER_SCHEMA: Json = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},
     "required": ["answer"],
