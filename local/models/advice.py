@@ -15,6 +15,10 @@ from local.models.converse_tools import ANSWER_SCHEMA
 
 type Json = dict[str, Any]
 
+# Characters. A small model that begins to repeat itself goes on until it is stopped, for minutes: of an answer five
+# short sentences are asked, and few questions or subjects are longer than a line.
+_LONGEST_ANSWER, _LONGEST_ARGUMENT = 1_500, 300
+
 
 def settled(request: Mapping[str, Any], completion: Mapping[str, Any]) -> bool:
     """Whether the light server's ``completion`` leaves a model that is asked ``request`` nothing to add.
@@ -39,21 +43,41 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
 
     Where it calls tools, one of them with the arguments that it found; words to search for or to write down are the
     model's. Where it asks for something or declines, just that is said; where it talks or tells results, the model
-    does. What it did not understand is the model's choice.
+    does. What it did not understand is the model's choice. No text can be endless.
     """
     message = _message(completion)
     called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in message["tool_calls"]}
     offered = _calls_offered(request)
-    calls = [_held_to(offered[name], arguments) for name, arguments in called.items() if name in offered]
-    if message["kind"] == "unclear" or (called and not calls):
-        return dict(request)
-    answer: Json = {"type": "string"}
-    if message["kind"] in ("asked", "declined"):
-        answer["enum"] = [message["content"]]
-    left = calls or [{**ANSWER_SCHEMA, "properties": {"answer": answer}}]
+    left = [_held_to(offered[name], arguments) for name, arguments in called.items() if name in offered]
     schema = request["response_format"]["json_schema"]
+    if message["kind"] == "unclear" or (called and not left):
+        left = schema["schema"].get("anyOf") or [schema["schema"]]
+    elif not left:
+        left = [_answer(message["content"] if message["kind"] in ("asked", "declined") else None)]
+    left = [_bounded(one) for one in left]
     held = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
     return {**request, "response_format": {**request["response_format"], "json_schema": held}}
+
+
+def _answer(exactly: str | None) -> Json:
+    said = {"type": "string"} | ({"enum": [exactly]} if exactly is not None else {})
+    return {**ANSWER_SCHEMA, "properties": {"answer": said}}
+
+
+def _bounded(alternative: Json) -> Json:
+    """``alternative``, an answer or a call, with a greatest length for each text that the model words itself."""
+    properties = alternative["properties"]
+    if "answer" in properties:
+        return {**alternative, "properties": {"answer": _shortened("", properties["answer"], _LONGEST_ANSWER)}}
+    arguments = properties["arguments"]
+    texts = {name: _shortened(name, one, _LONGEST_ARGUMENT) for name, one in arguments["properties"].items()}
+    return {**alternative, "properties": {**properties, "arguments": {**arguments, "properties": texts}}}
+
+
+def _shortened(name: str, parameter: Json, characters: int) -> Json:
+    if not _is_free_text(name, parameter):
+        return parameter
+    return {"maxLength": characters, **parameter}
 
 
 def _message(completion: Mapping[str, Any]) -> Json:
