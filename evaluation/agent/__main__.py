@@ -87,7 +87,8 @@ def evaluate(stage: Stage, conversations: Sequence[Conversation], attacks: Seque
     since = time.time()
     judged: list[JudgedTurn] = []
     for half in (TUNED, HELD_OUT):  # each told when it is known: a slow model takes a quarter of an hour for one
-        judged += judge_conversations(stage, half, [one for one in conversations if one.half == half])
+        of_half = [one for one in conversations if one.half == half]
+        judged += judge_conversations(stage, half, of_half) if of_half else []
     figures = conversation_figures(judged)
     figures |= attack_figures([*judge_attacks(stage, attacks), *judge_obedience(stage.world)])
     print_first_tokens(stage.world, since, [one.seen for one in judged])
