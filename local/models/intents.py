@@ -33,13 +33,14 @@ _IS_ABOUT_A_BANK = re.compile(
     r"|flag|alert|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
     re.IGNORECASE,
 )
+_COORDINATION = re.compile(r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+", re.IGNORECASE)
 _FAVOUR = 0.1
 _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
 _SHORT = 6  # words of a message that may lean on the one before
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
 _LEANS = re.compile(
-    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?"
+    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?|(?:the\s+)?same"
     r"|since|on|in|for|no,?|the other|und)\b",
     re.IGNORECASE,
 )
@@ -81,12 +82,12 @@ def _of_oneself(said: str, conversation: Conversation) -> str:
 def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
     """What ``said`` asks for after the exchange ``last``, which asked for ``before``."""
     clauses = clauses_of(said)
-    certain = [intent for clause in clauses if (intent := _best(clause, desk, [clause])).score >= _CERTAIN]
+    certain = [intent for clause in clauses for intent in _coordinated(clause, desk) if intent.score >= _CERTAIN]
     hostile = [intent for intent in certain if intent.kind == "hostile"]
     if hostile:
         return hostile
     tools = [intent for intent in certain if intent.kind in desk.tools]
-    if len(clauses) > 1 and tools:
+    if (len(clauses) > 1 and tools) or len(tools) > 1:
         return _merged(_without_asides(tools, desk), said)
     points_back = [intent.kind for intent in before] if _POINTS_BACK.search(said) else []
     whole = _best(said, desk, clauses)
@@ -98,6 +99,20 @@ def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk
     if whole.score < _least_score(whole, desk) or all(map(forbids_a_change, clauses)):
         return []
     return [whole, *_rivals(said, desk, clauses, whole)]
+
+
+def _coordinated(clause: str, desk: Desk) -> list[Intent]:
+    """The intent of ``clause``; those of its parts where each asks for something else: "my cards and the payments"."""
+    whole = _best(clause, desk, [clause])
+    parts = [_best(part, desk, [clause]) for part in _COORDINATION.split(clause)]
+    kinds = {part.kind for part in parts}
+    are_lookups = all(
+        kind in desk.tools and not desk.tools[kind].changes and not desk.takes_words(kind) for kind in kinds
+    )
+    is_sure = whole.kind in kinds and all(part.score >= _CERTAIN for part in parts)
+    if len(kinds) == len(parts) > 1 and are_lookups and is_sure:
+        return [replace(part, clause=clause) for part in parts]
+    return [whole]
 
 
 def _least_score(intent: Intent, desk: Desk) -> float:
@@ -145,10 +160,16 @@ def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list
 def _without_asides(intents: Sequence[Intent], desk: Desk) -> list[Intent]:
     """``intents`` without those of mere remarks: "It is my debit card", "I made no such payment" beside "block it"."""
     demanded = [one for one in intents if desk.tools[one.kind].changes and demands(one.clause)]
-    changes = demanded or [one for one in intents if desk.tools[one.kind].changes]
+    changes = _named(demanded or [one for one in intents if desk.tools[one.kind].changes], desk)
     asked = [one for one in intents if one in changes or seeks_information(one.clause)]
     asked = [one for one in asked if one in changes or not desk.tools[one.kind].changes]
     return asked or list(intents)
+
+
+def _named(changes: Sequence[Intent], desk: Desk) -> Sequence[Intent]:
+    """Of ``changes`` of several kinds those that a word names, if any: beside "block it" a "help me" is no case."""
+    named = [one for one in changes if desk.router.is_named(one.kind, one.clause)]
+    return named if len({one.kind for one in changes}) > 1 and named else changes
 
 
 def _merged(intents: Sequence[Intent], said: str) -> list[Intent]:

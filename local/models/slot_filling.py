@@ -36,7 +36,7 @@ _REASONS = {
           (?:is|has|was|keeps|used|uses|using|bought|shopping) )\b""",
 }
 _FLAGGED = re.compile(
-    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
+    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
     r"|verd\w*chtig\w*|sospechos\w*)\b",
     re.IGNORECASE,
 )

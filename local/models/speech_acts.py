@@ -47,7 +47,8 @@ _QUESTION = re.compile(
     _LEAD
     + rf"""(?:
       {_any("is isn't are aren't was wasn't were weren't has hasn't did didn't does doesn't am should shouldn't")}
-    | {_any("why when where who whom whose what what's whats which how whether if")}
+    | (?:{_any("since until till for from at on in to with by under of about")} \s+)?
+      {_any("why when where who whom whose what what's whats which how whether if")}
     | {_any("have haven't had")} \s+ (?:
           {_any("you u they we i he she it any anyone anybody someone somebody")} | (?:my|the) \s+ cards? \s+ been )
     | {_any("do don't")} \s+ {_any("you they we i my the any")}
@@ -90,6 +91,13 @@ _NOT = _any(
 _NEGATED = re.compile(
     rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+ {_CHANGE}
     | \b(?:nicht|keinesfalls) \s+ \w*sperr\w*
+    | \b{_CHANGE} \s+ {_any("nothing neither none no_cards? no_more_cards?")}\b
+    | \bnothing \s+ (?:to|should\s+be) \s+ {_CHANGE}
+    | \b{_any("forget skip avoid refrain_from hold_off hold_off_on wait_with")} \s+
+      (?:{_any("about the my this that any")} \s+){{0,2}} (?:block|freez|lock|disput|complain|case)\w*
+    | \bleave \s+ (?:[\w:.-]+\s+){{1,4}}?
+      {_any("as_it_is as_they_are as_is alone active open unblocked untouched the_way_it_is the_way_they_are")}\b
+    | \bleave \s+ it \s+ (?:that\s+way|like\s+that)\b
     | \bstop \s+ (?:the\s+)? (?:block|freez|lock)\w*
     | \bleave \s+ {_any("it my_card the_card things? everything")}\b
     | \bkeep \s+ {_any("it my_card the_card")} \s+ {_any("active open working as")}\b""",
