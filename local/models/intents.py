@@ -34,6 +34,9 @@ _IS_ABOUT_A_BANK = re.compile(
     re.IGNORECASE,
 )
 _COORDINATION = re.compile(r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+", re.IGNORECASE)
+_BARE_QUESTION = re.compile(
+    r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué)\W*", re.IGNORECASE
+)
 _FAVOUR = 0.1
 _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
@@ -81,12 +84,12 @@ def _of_oneself(said: str, conversation: Conversation) -> str:
 
 def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
     """What ``said`` asks for after the exchange ``last``, which asked for ``before``."""
-    clauses = clauses_of(said)
+    clauses = _with_what_follows(clauses_of(said))
     certain = [intent for clause in clauses for intent in _coordinated(clause, desk) if intent.score >= _CERTAIN]
     hostile = [intent for intent in certain if intent.kind == "hostile"]
     if hostile:
         return hostile
-    tools = [intent for intent in certain if intent.kind in desk.tools]
+    tools = [intent for intent in certain if intent.kind in desk.tools and not _is_banned(intent, clauses, desk)]
     if (len(clauses) > 1 and tools) or len(tools) > 1:
         return _merged(_without_asides(tools, desk), said)
     points_back = [intent.kind for intent in before] if _POINTS_BACK.search(said) else []
@@ -99,6 +102,23 @@ def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk
     if whole.score < _least_score(whole, desk) or all(map(forbids_a_change, clauses)):
         return []
     return [whole, *_rivals(said, desk, clauses, whole)]
+
+
+def _with_what_follows(clauses: Sequence[str]) -> list[str]:
+    """``clauses``, a bare "Why?" with the one that it asks about."""
+    joined: list[str] = []
+    for clause in clauses:
+        if joined and _BARE_QUESTION.fullmatch(clause):
+            joined[-1] = f"{joined[-1]} {clause}"
+        else:
+            joined.append(clause)
+    return joined
+
+
+def _is_banned(intent: Intent, clauses: Sequence[str], desk: Desk) -> bool:
+    """Whether another clause says not to change anything, and the one of ``intent`` does not ask for it in words."""
+    bans = any(forbids_a_change(clause) for clause in clauses)
+    return bans and desk.tools[intent.kind].changes and not demands(intent.clause)
 
 
 def _coordinated(clause: str, desk: Desk) -> list[Intent]:
@@ -186,7 +206,10 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
         return []
     tools = [one for one in before if one.kind in desk.tools]
     if _answers_a_question(said, last.answer, desk, whole):
-        return [replace(one, clause=f"{one.clause} {said}") for one in tools]
+        return [replace(one, clause=f"{said} {one.clause}") for one in tools]  # "no, CARD-2": the new words come first
+    if _BARE_QUESTION.fullmatch(said):
+        about = _best(f"{said.rstrip(' ?')} {last.said}", desk, [said])
+        return [replace(about, clause=said)] if about.kind in desk.tools and about.score >= _CERTAIN else []
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
     if is_new or not _LEANS.match(said) or len(said.split()) > _SHORT:
         return []

@@ -27,7 +27,7 @@ _LEAD = rf"""^\W*(?:{
 _CHANGE = (
     _any(
         """block freez lock cancel disabl deactivat clos shut stop open rais file filing report escalat complain disput
-        investigat do_(?:it|that|this|so|any) chang sperr bloque"""
+        investigat do_(?:it|that|this|so|any) chang touch alter sperr bloque"""
     )
     + r"\w*"
 )
@@ -37,7 +37,7 @@ _REQUEST = re.compile(
         {_any("you u ya someone somebody anyone a_[a-z]+ an_[a-z]+ one_of_you")}
     | {_any("can could may")} \s+ i \s+
         {_any("have get ask report open file raise dispute talk speak block freeze lock cancel complain")}
-    | i \s+ {_any("want need wish demand require")} | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
+    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ {_any("want need wish demand require")} | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
     | {_any("would_you_mind please pls plz bitte por_favor go_ahead")}
     )\b""",
     _FLAGS,
@@ -89,7 +89,8 @@ _NOT = _any(
     mustn'?t won'?t wouldn'?t rather_not instead_of rather_than no_longer nicht no_quiero"""
 )
 _NEGATED = re.compile(
-    rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+ {_CHANGE}
+    rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+
+      (?: {_CHANGE} | {_any("case ticket complaint human person analyst employee colleague")}\b )
     | \b(?:nicht|keinesfalls) \s+ \w*sperr\w*
     | \b{_CHANGE} \s+ {_any("nothing neither none no_cards? no_more_cards?")}\b
     | \bnothing \s+ (?:to|should\s+be) \s+ {_CHANGE}
@@ -100,7 +101,17 @@ _NEGATED = re.compile(
     | \bleave \s+ it \s+ (?:that\s+way|like\s+that)\b
     | \bstop \s+ (?:the\s+)? (?:block|freez|lock)\w*
     | \bleave \s+ {_any("it my_card the_card things? everything")}\b
-    | \bkeep \s+ {_any("it my_card the_card")} \s+ {_any("active open working as")}\b""",
+    | \bkeep \s+ (?:[\w:.-]+\s+){{1,3}}? {_any("active open working alive unblocked as_it_is as_is")}\b
+    | \b{_any("there_is there's with")} \s+ no \s+ (?:\w+\s+)? {_any("dispute complaint case block ticket")}\b
+    | \bno \s+ {_any("dispute complaint case block ticket")} \s+
+      {_any("please pls necessary needed required then from for is")}\b""",
+    _FLAGS,
+)
+# "I did not lose it after all", "it wasn't stolen": no loss that calls for a block.
+_NO_LOSS = re.compile(
+    rf"""\b(?:{_any("did_not didn'?t have_not haven'?t was_not wasn'?t is_not isn'?t were_not never not")}) \s+
+    (?:{_any("really actually yet been get got")} \s+){{0,2}}
+    {_any("lose lost stolen misplace misplaced missing gone robbed")}\b""",
     _FLAGS,
 )
 _NOT_REALLY_NEGATED = re.compile(r"\b(?:do\s+not|don'?t)\s+(?:forget|hesitate|wait|worry|mind)\b", re.IGNORECASE)
@@ -147,7 +158,7 @@ def forbids_a_change(clause: str) -> bool:
 
 def may_ask_for_a_change(clause: str) -> bool:
     """Whether ``clause`` can be read as asking for a change, and not as a question, a report or a ban."""
-    if forbids_a_change(clause) or _UNDOING.search(clause) or _HYPOTHETICAL.search(clause):
+    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL, _NO_LOSS)) or forbids_a_change(clause):
         return False
     if _STATE.search(clause) and not _WISH.search(clause):
         return False
