@@ -17,7 +17,7 @@ type Json = dict[str, Any]
 
 # Characters. A small model that begins to repeat itself goes on until it is stopped, for minutes: of an answer five
 # short sentences are asked, and few questions or subjects are longer than a line.
-_LONGEST_ANSWER, _LONGEST_ARGUMENT = 1_500, 300
+_LONGEST_ANSWER, _LONGEST_ARGUMENT = 1_000, 300
 
 
 def settled(request: Mapping[str, Any], completion: Mapping[str, Any]) -> bool:

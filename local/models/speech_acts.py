@@ -37,7 +37,8 @@ _REQUEST = re.compile(
         {_any("you u ya someone somebody anyone a_[a-z]+ an_[a-z]+ one_of_you")}
     | {_any("can could may")} \s+ i \s+
         {_any("have get ask report open file raise dispute talk speak block freeze lock cancel complain")}
-    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ {_any("want need wish demand require")} | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
+    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ {_any("want need wish demand require")}
+    | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
     | {_any("would_you_mind please pls plz bitte por_favor go_ahead")}
     )\b""",
     _FLAGS,

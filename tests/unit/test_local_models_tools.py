@@ -290,13 +290,13 @@ def test_small_model_words_what_is_searched_for_itself() -> None:
 
 def test_small_model_cannot_write_without_end() -> None:
     found = left_of("Cards?", kind="unclear", content="?")
-    assert found["answer"]["maxLength"] == 1_500
+    assert found["answer"]["maxLength"] == 1_000
     assert found["search_documents"]["properties"]["question"]["maxLength"] == 300
 
 
 @pytest.mark.parametrize("kind", ["talk", "told"])
 def test_small_model_words_its_answer_itself_where_the_router_calls_no_tool(kind: str) -> None:
-    assert left_of("My cards?", kind=kind, content="...") == {"answer": {"type": "string", "maxLength": 1_500}}
+    assert left_of("My cards?", kind=kind, content="...") == {"answer": {"type": "string", "maxLength": 1_000}}
 
 
 @pytest.mark.parametrize("kind", ["asked", "declined"])
