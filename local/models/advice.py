@@ -2,8 +2,8 @@
 
 A model of a billion parameters chooses tools worse than a router does, and takes seconds for it. So where the advice
 leaves nothing open it is the answer, and the model is not asked (``settled``); else the model is asked for what is open
-(``narrowed``): the words of an answer, of a search or of a case, and all of it where the light server did not
-understand. The advice cannot widen what the conversation allows (``converse_tools``).
+(``narrowed``): the words of an answer, of a search or of a case, and, where the light server did not understand, the
+choice among the tools that may be meant. The advice cannot widen what the conversation allows (``converse_tools``).
 """
 
 import json
@@ -43,7 +43,8 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
 
     Where it calls tools, one of them with the arguments that it found; words to search for or to write down are the
     model's. Where it asks for something or declines, just that is said; where it talks or tells results, the model
-    does. What it did not understand is the model's choice. No text can be endless.
+    does. What it did not understand is the model's choice, among the tools that it holds possible and an answer. No
+    text can be endless.
     """
     message = _message(completion)
     called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in message["tool_calls"]}
@@ -51,7 +52,9 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
     left = [_held_to(offered[name], arguments) for name, arguments in called.items() if name in offered]
     schema = request["response_format"]["json_schema"]
     if message["kind"] == "unclear" or (called and not left):
-        left = schema["schema"].get("anyOf") or [schema["schema"]]
+        possible = message.get("possible", offered)
+        left = [one for name, one in offered.items() if name in possible]
+        left += _answers_offered(schema["schema"])
     elif not left:
         left = [_answer(message["content"] if message["kind"] in ("asked", "declined") else None)]
     left = [_bounded(one) for one in left]
@@ -89,6 +92,10 @@ def _calls_offered(request: Mapping[str, Any]) -> dict[str, Json]:
     schema = request["response_format"]["json_schema"]["schema"]
     alternatives = schema.get("anyOf") or [schema]
     return {one["properties"]["tool"]["enum"][0]: one for one in alternatives if "tool" in one["properties"]}
+
+
+def _answers_offered(schema: Json) -> list[Json]:
+    return [one for one in schema.get("anyOf") or [schema] if "answer" in one["properties"]]
 
 
 def _has_free_text(call: Mapping[str, Any], offered: Mapping[str, Json]) -> bool:

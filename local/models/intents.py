@@ -25,6 +25,7 @@ from local.models.speech_acts import (
 from local.models.tool_router import UNSUPPORTED
 
 _CERTAIN, _LIKELY = 0.45, 0.28  # scores from which a clause, and a whole message, ask for a tool
+_POSSIBLE = 0.2  # ... from which a tool may be meant, for all that the router knows
 _LIKELY_TALK = 0.35  # ... and from which it is a kind of talk that needs none
 # Without a word of these a message must be certain to reach a tool: "Who won in 2014?" is a little like all questions.
 _IS_ABOUT_A_BANK = re.compile(
@@ -224,6 +225,18 @@ def _answers_a_question(said: str, asked: str, desk: Desk, whole: Intent) -> boo
     """Whether the person's words answer what they were asked for, and are not something new."""
     is_new = whole.score >= _CERTAIN and (whole.kind not in desk.tools or seeks_information(said))
     return not is_new and may_answer(said, asked)
+
+
+def possible_tools(said: str, desk: Desk) -> tuple[str, ...]:
+    """The tools that ``said``, which is unclear, may ask for; one that changes something only where it is demanded."""
+    clauses = clauses_of(said)
+    scores = _allowed(said, desk, clauses)
+    is_demanded = any(map(demands, clauses))
+    return tuple(
+        name
+        for name, tool in desk.tools.items()
+        if scores.get(name, 0) >= _POSSIBLE and (is_demanded or not tool.changes)
+    )
 
 
 def is_torn(wanted: Sequence[Intent], desk: Desk) -> bool:

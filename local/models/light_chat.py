@@ -24,7 +24,7 @@ from local.models.composed_answers import compose
 from local.models.conversation import Conversation, Exchange, Outcome
 from local.models.declined_requests import why_declined
 from local.models.embeddings import normalised
-from local.models.intents import Intent, intents_of, is_torn
+from local.models.intents import Intent, intents_of, is_torn, possible_tools
 from local.models.light_desk import Desk
 from local.models.slot_filling import Words, cards_known, fill
 from local.models.speech_acts import clauses_of, forbids_a_change
@@ -49,11 +49,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What to do next: tools to call, or, without any, a text to say, which is of the ``kind`` that it says."""
+    """What to do next: tools to call, or, without any, a text to say, which is of the ``kind`` that it says.
+
+    ``possible``: of what is unclear, the tools that may be meant; a better reader than a router may choose among them.
+    """
 
     kind: Literal["calls", "declined", "told", "asked", "talk", "unclear"]
     calls: tuple[Call, ...] = ()
     text: str = ""
+    possible: tuple[str, ...] = ()
 
 
 def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> Move:
@@ -67,10 +71,12 @@ def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False
     if not wanted:
         if conversation.now.outcomes:
             return Move("told", text=_composed(conversation, desk))
-        is_clear = intents or any(map(forbids_a_change, clauses_of(conversation.now.said)))
-        return Move("talk" if is_clear else "unclear", text=_talk(conversation, intents, desk))
+        text = _talk(conversation, intents, desk)
+        if intents or any(map(forbids_a_change, clauses_of(conversation.now.said))):
+            return Move("talk", text=text)
+        return Move("unclear", text=text, possible=possible_tools(conversation.now.said, desk))
     if len(wanted) > 1 and is_torn(wanted, desk) and not conversation.now.outcomes:
-        return Move("unclear", text=_which_of(wanted, desk))
+        return Move("unclear", text=_which_of(wanted, desk), possible=tuple(one.kind for one in wanted))
     return _move_for(conversation, wanted[:_MOST_CALLS], desk)
 
 

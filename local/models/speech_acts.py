@@ -16,8 +16,10 @@ def _any(words: str) -> str:
     return "(?:" + "|".join(word.replace("_", r"\s+") for word in words.split()) + ")"
 
 
+# "According to the terms, ...": where to look, before what is asked.
+_PLACE = r"(?:according\s+to|as\s+per|per|under|based\s+on|going\s+by|in|by)\s+[\w\s&'-]{1,50},"
 # What may stand before the words that tell: "ok, so tell me: is it blocked".
-_LEAD = rf"""^\W*(?:{
+_LEAD = rf"""^\W*(?:{_PLACE}\s*)?(?:{
     _any(
         '''so and but or ok okay hey hi hello well then now please pls plz also just sorry excuse_me wait no yes thanks
         thank actually quick_question tell_me i_wonder i'm_wondering do_you_know let_me_know check
@@ -87,7 +89,8 @@ _BETWEEN = _any(
 )
 _NOT = _any(
     r"""do_not don'?t didn'?t(?=_ask|_want|_tell) never(?!_(?!ask|want)[a-z]+ed\b) not no_need without shouldn'?t
-    mustn'?t won'?t wouldn'?t rather_not instead_of rather_than no_longer nicht no_quiero"""
+    mustn'?t won'?t wouldn'?t rather_not prefer_not hate_to under_no_circumstances
+    by_no_means on_no_account instead_of rather_than no_longer nicht no_quiero"""
 )
 _NEGATED = re.compile(
     rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+
@@ -145,11 +148,23 @@ _NEW_CLAUSE = re.compile(
     | , \s+ (?=(?:{_any("so but and then")}\s+)? {_OPENERS}\b)""",
     _FLAGS,
 )
+# Parts that are no clauses of their own: "according to the terms, when ...", "my payments, but only the flagged ones".
+_IS_PLACE = re.compile(rf"\W*{_PLACE.removesuffix(',')},?", re.IGNORECASE)
+_ONLY_SOME = re.compile(
+    r"(?:but\s+|and\s+)?(?:only|just)\s+(?:the|those|these|for|from|with|in|of|my)\b(?!\s+(?:question|thing))",
+    re.IGNORECASE,
+)
 
 
 def clauses_of(text: str) -> list[str]:
     """``text`` cut where a new thing is said or asked for; lists stay whole."""
-    return [clause.strip() for clause in _NEW_CLAUSE.split(text) if re.search(r"\w", clause)]
+    clauses: list[str] = []
+    for clause in (one.strip() for one in _NEW_CLAUSE.split(text) if re.search(r"\w", one)):
+        if clauses and (_IS_PLACE.fullmatch(clauses[-1]) or _ONLY_SOME.match(clause)):
+            clauses[-1] = f"{clauses[-1].rstrip(',')}, {clause}"
+        else:
+            clauses.append(clause)
+    return clauses
 
 
 def forbids_a_change(clause: str) -> bool:

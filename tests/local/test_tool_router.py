@@ -37,7 +37,7 @@ def desk() -> Desk:
 
 
 def move_of(case: dict[str, Any], conversations: dict[str, Any], desk: Desk) -> Move:
-    earlier = tuple(Exchange(one["said"], answer=one["answer"]) for one in conversations.get(case.get("after"), ()))
+    earlier = tuple(Exchange(one["said"], answer=one["answer"]) for one in conversations.get(case.get("after", ""), ()))
     outcomes = (outcome_of("list_cards", {}, json.dumps(cards_told(case["cards"]))),) if "cards" in case else ()
     return next_move(Conversation("", earlier, Exchange(case["said"], outcomes)), desk)
 

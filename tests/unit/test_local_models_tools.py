@@ -250,6 +250,15 @@ def test_light_server_gets_tools_and_results_in_the_protocol_s_own_words() -> No
 # --- What a small model is left of it
 
 
+def test_small_model_chooses_among_the_tools_that_may_be_meant() -> None:
+    left = left_of("Hm, my cards?", kind="unclear", content="?", possible=["list_cards", "list_transactions"])
+    assert set(left) == {"list_cards", "list_transactions", "answer"}
+
+
+def test_small_model_answers_where_no_tool_may_be_meant() -> None:
+    assert set(left_of("Hm.", kind="unclear", content="?", possible=[])) == {"answer"}
+
+
 def a_completion_of(message: dict[str, Any]) -> dict[str, Any]:
     """A chat completion of the light server's."""
     choice = {"message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
