@@ -228,14 +228,13 @@ def _answers_a_question(said: str, asked: str, desk: Desk, whole: Intent) -> boo
 
 
 def possible_tools(said: str, desk: Desk) -> tuple[str, ...]:
-    """The tools that ``said``, which is unclear, may ask for; one that changes something only where it is demanded."""
+    """The tools that ``said``, which is unclear, may ask for: likelier than any talk; a change only if demanded."""
     clauses = clauses_of(said)
     scores = _allowed(said, desk, clauses)
     is_demanded = any(map(demands, clauses))
+    least = max([_POSSIBLE, *(score for kind, score in scores.items() if kind not in desk.tools)])
     return tuple(
-        name
-        for name, tool in desk.tools.items()
-        if scores.get(name, 0) >= _POSSIBLE and (is_demanded or not tool.changes)
+        name for name, tool in desk.tools.items() if scores.get(name, 0) >= least and (is_demanded or not tool.changes)
     )
 
 
