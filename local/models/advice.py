@@ -7,11 +7,11 @@ choice among the tools that may be meant. The advice cannot widen what the conve
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.models.conversation_ids import kind_of_parameter
-from local.models.converse_tools import ANSWER_SCHEMA
+from local.models.converse_tools import ANSWER_SCHEMA, NO_TOOL
 
 type Json = dict[str, Any]
 
@@ -50,16 +50,23 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
     called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in message["tool_calls"]}
     offered = _calls_offered(request)
     left = [_held_to(offered[name], arguments) for name, arguments in called.items() if name in offered]
-    schema = request["response_format"]["json_schema"]
+    schema, messages = request["response_format"]["json_schema"], request["messages"]
     if message["kind"] == "unclear" or (called and not left):
         possible = message.get("possible", offered)
         left = [one for name, one in offered.items() if name in possible]
+        messages = messages if left or not offered else _told_that_no_tool_fits(messages)
         left += _answers_offered(schema["schema"])
     elif not left:
         left = [_answer(message["content"] if message["kind"] in ("asked", "declined") else None)]
     left = [_bounded(one) for one in left]
     held = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
-    return {**request, "response_format": {**request["response_format"], "json_schema": held}}
+    return {**request, "messages": messages, "response_format": {**request["response_format"], "json_schema": held}}
+
+
+def _told_that_no_tool_fits(messages: Sequence[Json]) -> list[Json]:
+    """``messages`` for a model that can only answer; without this it answers with the names of tools."""
+    *before, last = messages
+    return [*before, {**last, "content": f"{last['content']}\n\n{NO_TOOL}"}]
 
 
 def _answer(exactly: str | None) -> Json:

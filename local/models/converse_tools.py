@@ -43,7 +43,7 @@ What does the person's last message ask for?
 not tell what is so now.
 - To have something done: call the function that does it, also after another was called to look something up.
 - Anything else: answer, from <tool_response> where it tells, or say in one sentence that you cannot help with that."""
-_NO_TOOL = (
+NO_TOOL = (
     "(No function can be called for this message. Say in one sentence that you cannot do that, and what you can do.)"
 )
 
@@ -133,7 +133,7 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     how = _HOW.format(tools="\n".join(_described(tool) for tool in choice.tools))
     messages = [{"role": "system", "content": f"{instructions}\n\n{how}".strip()}, *map(written_message, conversation)]
     if not tools:
-        messages[-1]["content"] += f"\n\n{_NO_TOOL}"
+        messages[-1]["content"] += f"\n\n{NO_TOOL}"
     return {
         "messages": messages,
         "response_format": {

@@ -255,8 +255,11 @@ def test_small_model_chooses_among_the_tools_that_may_be_meant() -> None:
     assert set(left) == {"list_cards", "list_transactions", "answer"}
 
 
-def test_small_model_answers_where_no_tool_may_be_meant() -> None:
-    assert set(left_of("Hm.", kind="unclear", content="?", possible=[])) == {"answer"}
+def test_small_model_answers_where_no_tool_may_be_meant_and_is_told_so() -> None:
+    message = {"kind": "unclear", "content": "?", "possible": []}
+    assert set(left_of("Hm.", **message)) == {"answer"}
+    request = narrowed(translate(a_request(from_user("Hm.")), "m").request, a_completion_of(message))
+    assert "No function can be called for this message" in request["messages"][-1]["content"]
 
 
 def a_completion_of(message: dict[str, Any]) -> dict[str, Any]:
