@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from local.models.composed_answers import MORE
 from local.models.conversation_ids import kind_of_parameter
 from local.models.converse_tools import ANSWER_SCHEMA, NO_TOOL
 
@@ -17,14 +18,14 @@ type Json = dict[str, Any]
 
 # Characters. A small model that begins to repeat itself goes on until it is stopped, for minutes: of an answer five
 # short sentences are asked, and few questions or subjects are longer than a line.
-_LONGEST_ANSWER, _LONGEST_ARGUMENT = 1_000, 300
+_LONGEST_ANSWER, _LONGEST_ARGUMENT = 1_500, 300
 
 
 def settled(request: Mapping[str, Any], completion: Mapping[str, Any]) -> bool:
     """Whether the light server's ``completion`` leaves a model that is asked ``request`` nothing to add.
 
-    So does a question or a refusal in its own words; calls whose arguments are ids, numbers and choices; several calls
-    at once, whose texts are then the person's own.
+    So does a question or a refusal in its own words; a long list of facts; calls whose arguments are ids, numbers and
+    choices; several calls at once, whose texts are then the person's own.
     """
     message = _message(completion)
     limit = request.get("max_tokens")
@@ -32,7 +33,9 @@ def settled(request: Mapping[str, Any], completion: Mapping[str, Any]) -> bool:
         return False
     calls = message["tool_calls"]
     if not calls:
-        return message["kind"] in ("asked", "declined")
+        # A model this small takes a minute to copy a list, and gets its numbers wrong.
+        is_long_list = message["kind"] == "told" and MORE in message["content"]
+        return is_long_list or message["kind"] in ("asked", "declined")
     offered = _calls_offered(request)
     names = [call["function"]["name"] for call in calls]
     return all(name in offered for name in names) and (len(names) > 1 or not _has_free_text(calls[0], offered))

@@ -59,6 +59,24 @@ def test_model_is_not_asked_to_decline() -> None:
     assert stop["stopReason"] == "end_turn"
 
 
+def test_model_does_not_copy_a_long_list_of_facts() -> None:
+    facts = [f"Transaction TX-{number} of 12.{number:02} EUR with CARD-1 was not flagged." for number in range(20)]
+    body = a_body("What did I pay this week?")
+    use = {"toolUseId": "t", "name": "list_transactions", "input": {"days": 7}}
+    told = json.dumps({"state": "done", "facts": facts, "data": {}, "citations": []})
+    result = {"toolUseId": "t", "content": [{"text": told}], "status": "success"}
+    body["messages"] += [
+        {"role": "assistant", "content": [{"toolUse": use}]},
+        {"role": "user", "content": [{"toolResult": result}]},
+    ]
+    with models_of() as (models, model):
+        answer = models.converse(body)
+        assert not model.requests
+    (block,) = answer["output"]["message"]["content"]
+    assert "There is more: 14 further entries are not told here." in block["text"]
+    assert sum(fact in block["text"] for fact in facts) == 6
+
+
 def test_model_is_asked_for_the_words_of_a_search_and_held_to_the_tool() -> None:
     written = {"tool": "search_documents", "arguments": {"question": "notice period of the lease"}}
     with models_of() as (models, model):

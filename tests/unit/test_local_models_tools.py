@@ -302,13 +302,13 @@ def test_small_model_words_what_is_searched_for_itself() -> None:
 
 def test_small_model_cannot_write_without_end() -> None:
     found = left_of("Cards?", kind="unclear", content="?")
-    assert found["answer"]["maxLength"] == 1_000
+    assert found["answer"]["maxLength"] == 1_500
     assert found["search_documents"]["properties"]["question"]["maxLength"] == 300
 
 
 @pytest.mark.parametrize("kind", ["talk", "told"])
 def test_small_model_words_its_answer_itself_where_the_router_calls_no_tool(kind: str) -> None:
-    assert left_of("My cards?", kind=kind, content="...") == {"answer": {"type": "string", "maxLength": 1_000}}
+    assert left_of("My cards?", kind=kind, content="...") == {"answer": {"type": "string", "maxLength": 1_500}}
 
 
 @pytest.mark.parametrize("kind", ["asked", "declined"])
@@ -415,8 +415,8 @@ def test_written_choice_is_told_for_what_it_is(
 @pytest.mark.parametrize(
     ("written", "stop_reason"),
     [
-        ({"answer": "x" * 999}, "end_turn"),
-        ({"answer": "x" * 1_000}, "max_tokens"),
+        ({"answer": "x" * 1_499}, "end_turn"),
+        ({"answer": "x" * 1_500}, "max_tokens"),
         ({"tool": "search_documents", "arguments": {"question": "x" * 299}}, "tool_use"),
         ({"tool": "search_documents", "arguments": {"question": "x" * 300}}, "max_tokens"),
     ],
