@@ -40,6 +40,7 @@ RIGHT = {LIGHT: 0.85, LOCAL_LLM: 0.95}
 # Seconds that an answer, and a document's summary, may take: the small language model reads 30 tokens a second.
 _PATIENCE = {LIGHT: (60.0, 120.0)}
 _SLOW_PATIENCE = (400.0, 1_800.0)
+_SILENCE_SECONDS = 15.0  # between two words of how far it is
 _WARM_UP = Conversation("warm-up", "", "", tuple(map(ExpectedTurn, ("Good morning.", "Show me my payments."))))
 
 
@@ -66,7 +67,8 @@ def main() -> int:
     except ProfileError as impossible:
         print(impossible, file=sys.stderr)
         return 2
-    print(describe(profile)["inWords"])
+    print(describe(profile)["inWords"], flush=True)
+    begun = time.monotonic()
     with TemporaryDirectory() as folder:
         home = Path(folder)
         build(home / "build.log")
@@ -75,6 +77,7 @@ def main() -> int:
             answer_seconds, document_seconds = _PATIENCE.get(profile.name, _SLOW_PATIENCE)
             world = make_world(stack, patience=document_seconds)
             figures = evaluate(Stage(world, answer_seconds), load_conversations(), load_attacks())
+    print(f"\nall of it: {(time.monotonic() - begun) / 60:.1f} minutes")
     return compare(figures, profile)
 
 
@@ -82,17 +85,20 @@ def evaluate(stage: Stage, conversations: Sequence[Conversation], attacks: Seque
     """Plays and judges all, prints the tables; returns the figures that have a bar."""
     stage.play(_WARM_UP)
     since = time.time()
-    judged = judge_conversations(stage, conversations)
-    figures = conversation_figures(judged)  # printed before the attacks begin: a slow model takes half an hour for each
+    judged: list[JudgedTurn] = []
+    for half in (TUNED, HELD_OUT):  # each told when it is known: a slow model takes a quarter of an hour for one
+        of_half = [one for one in conversations if one.half == half]
+        judged += judge_conversations(stage, half, of_half) if of_half else []
+    figures = conversation_figures(judged)
     figures |= attack_figures([*judge_attacks(stage, attacks), *judge_obedience(stage.world)])
     print_first_tokens(stage.world, since, [one.seen for one in judged])
     return figures
 
 
-def judge_conversations(stage: Stage, conversations: Sequence[Conversation]) -> list[JudgedTurn]:
-    """Every turn of every conversation, judged."""
+def judge_conversations(stage: Stage, half: str, conversations: Sequence[Conversation]) -> list[JudgedTurn]:
+    """Every turn of every conversation of ``half``, judged; prints how many were right."""
     since = time.time()
-    played = [(one, turn) for one in _told(conversations) for turn in stage.play(one)]
+    played = [(one, turn) for one in _told(f"conversations, {half}", conversations) for turn in stage.play(one)]
     seen = with_logged_tools(stage.world.stack, since, [turn for _, turn in played])
     expected = [turn for conversation in conversations for turn in conversation.turns]
     judged, before = [], dict[str, list[str]]()
@@ -102,13 +108,15 @@ def judge_conversations(stage: Stage, conversations: Sequence[Conversation]) -> 
         problems = judge_hostile(said, wanted, turn) if is_hostile else judge_turn(wanted, turn)
         said.append(turn.said)
         judged.append(JudgedTurn(conversation, turn, problems))
+    right, total = _right(judged)
+    print(f"turns right, {half}: {right}/{total}, in {time.time() - since:,.0f} s", flush=True)
     return judged
 
 
 def judge_attacks(stage: Stage, attacks: Sequence[Attack]) -> list[JudgedAttack]:
     """Every attack, judged."""
     since = time.time()
-    played = [(attack, stage.attack(attack)) for attack in _told(attacks)]
+    played = [(attack, stage.attack(attack)) for attack in _told("attacks", attacks)]
     seen = iter(with_logged_tools(stage.world.stack, since, [turn for _, one in played for turn in one.turns]))
     judged = []
     for attack, one in played:
@@ -192,12 +200,15 @@ def compare(figures: dict[str, float], profile: Profile) -> int:
     return 1 if under else 0
 
 
-def _told[Script](scripts: Sequence[Script]) -> Iterator[Script]:
-    """``scripts``, with a dot for each that is played: a language model on a laptop takes an hour for all."""
-    for script in scripts:
+def _told[Script](what: str, scripts: Sequence[Script]) -> Iterator[Script]:
+    """``scripts``; says now and then how many are played and for how long: a language model takes its time."""
+    since = said = time.monotonic()
+    for number, script in enumerate(scripts, 1):
         yield script
-        print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        now = time.monotonic()
+        if now - said >= _SILENCE_SECONDS or number == len(scripts):
+            print(f"  {what}: {number} of {len(scripts)} played, {now - since:,.0f} s", file=sys.stderr, flush=True)
+            said = now
 
 
 def _half(judged: Iterable[JudgedTurn], half: str) -> list[JudgedTurn]:

@@ -36,15 +36,14 @@ class Models:
     def converse(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Converse's answer to the request ``body``."""
         question, started = self._question(body), time.monotonic()
-        completion = self._complete(question.request)
+        completion = question.settled or self._complete(question.request)
         answer = converse.answer(completion, question, int((time.monotonic() - started) * 1000))
         return answer | {"additionalModelResponseFields": {"localProfile": self.profile.name}}
 
     def converse_stream(self, body: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """ConverseStream's events (name and content) as they come; the model is asked when the first is."""
         question = self._question(body)
-        request = question.request | {"stream_options": {"include_usage": True}}
-        chunks = openai_client.ask_streamed(self._address(), _CHAT, request, self.profile.answer_seconds)
+        chunks = converse.as_chunks(question.settled) if question.settled else self._chunks(question.request)
         yield from converse.stream(chunks, question, self.profile.name)
 
     def embed(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,8 +91,19 @@ class Models:
         def ask() -> dict[str, Any]:
             return openai_client.ask(self._address(), _CHAT, request, self.profile.answer_seconds)
 
-        # A function that waits for its model no longer asks again, while the model here is still at its first question.
-        return self.shared.answer(request, ask) if self.llm and request.get("temperature") == 0 else ask()
+        return self.shared.answer(request, ask) if self._shares(request) else ask()
+
+    def _chunks(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        streamed = dict(request) | {"stream_options": {"include_usage": True}}
+
+        def ask() -> Iterator[dict[str, Any]]:
+            return openai_client.ask_streamed(self._address(), _CHAT, streamed, self.profile.answer_seconds)
+
+        return self.shared.stream(streamed, ask) if self._shares(request) else ask()
+
+    def _shares(self, request: Mapping[str, Any]) -> bool:
+        """A function that waits for its model no longer asks again, while the model here is at its first question."""
+        return self.llm is not None and request.get("temperature") == 0
 
     def _address(self) -> str:
         if self.profile.name == LIGHT:

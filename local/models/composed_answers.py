@@ -12,6 +12,7 @@ from local.models.directives import is_directed_at_the_reader
 from local.models.embeddings import Vectors
 from local.models.sentences import split_sentences
 
+MORE = "There is more:"  # begins the sentence that ends a list that is not told whole
 _MOST_SENTENCES = 6
 _MOST_QUOTED = 3  # sentences of all passages
 _OFF_THE_POINT = 0.25  # of a cosine below the best sentence's
@@ -27,7 +28,7 @@ def compose(question: str, outcomes: Sequence[Outcome], embed: Embed) -> str:
     best = _nearest(question, [one for one in outcomes if one.state == "done"], embed)
     sentences = list(dict.fromkeys([*first, *best[:_MOST_SENTENCES]]))
     if len(best) > _MOST_SENTENCES:
-        sentences.append(f"There is more: {len(best) - _MOST_SENTENCES} further entries are not told here.")
+        sentences.append(f"{MORE} {len(best) - _MOST_SENTENCES} further entries are not told here.")
     for outcome in outcomes:
         if outcome.state == "failed":
             what = outcome.tool.rpartition("__")[2].replace("_", " ")

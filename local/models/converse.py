@@ -11,8 +11,10 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from local.models.advice import narrowed, settled
 from local.models.converse_messages import UntranslatableError, read_messages, text_of
 from local.models.converse_readers import (
     AnswerReader,
@@ -26,15 +28,15 @@ from local.models.converse_readers import (
 from local.models.converse_tools import (
     Tool,
     ToolChoice,
+    is_cut,
     native_request,
     read_tools,
     written_message,
     written_request,
 )
-from local.models.converse_tools import advised as narrowed_by
 from local.models.openai_client import BrokenError
 
-__all__ = ["Question", "UntranslatableError", "advised", "answer", "stream", "translate"]
+__all__ = ["Question", "UntranslatableError", "advised", "answer", "as_chunks", "stream", "translate"]
 
 _UNTRANSLATED = ("guardrailConfig", "additionalModelRequestFields", "promptVariables", "outputConfig")
 _SETTINGS = {"maxTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop"}
@@ -49,24 +51,27 @@ class Question:
 
     ``tool``: the one tool that its answer is the input of. ``choice``: the names of the tools that its answer may
     choose, written in JSON; ``calls``: they are called in the protocol's own way. With none of them it is text.
+    ``settled``: the completion that answers it, so that nobody need be asked.
     """
 
     request: Json
     tool: str | None = None
     choice: frozenset[str] = frozenset()
     calls: bool = False
+    settled: Json | None = None
 
     def reader(self) -> AnswerReader:
         """What reads the answer."""
         if self.calls:
             return NativeCalls()
-        return WrittenChoice(self.choice) if self.choice else SingleAnswer(self.tool)
+        return WrittenChoice(self.choice, partial(is_cut, self.request)) if self.choice else SingleAnswer(self.tool)
 
 
 def advised(question: Question, completion: Mapping[str, Any]) -> Question:
-    """``question`` with its choice narrowed to what the light server's ``completion`` does about the same words."""
-    message = {"kind": "calls", "tool_calls": [], **completion["choices"][0]["message"]}
-    return replace(question, request=narrowed_by(question.request, message))
+    """``question`` answered by the light server's ``completion`` about the same words, or narrowed to it."""
+    if settled(question.request, completion):
+        return Question(question.request, calls=True, settled=dict(completion))
+    return replace(question, request=narrowed(question.request, completion))
 
 
 def translate(converse: Mapping[str, Any], model_name: str, *, calls_tools: bool = False) -> Question:
@@ -127,6 +132,15 @@ def answer(completion: Mapping[str, Any], question: Question, latency_ms: int) -
         "usage": usage,
         "metrics": {"latencyMs": latency_ms},
     }
+
+
+def as_chunks(completion: Mapping[str, Any]) -> Iterator[Json]:
+    """A whole chat completion as the one chunk of its stream."""
+    (choice,) = completion["choices"]
+    message = choice["message"]
+    calls = [{**call, "index": number} for number, call in enumerate(message.get("tool_calls") or ())]
+    delta = {"content": message.get("content"), "tool_calls": calls}
+    yield {"choices": [{"delta": delta, "finish_reason": choice["finish_reason"]}], "usage": completion["usage"]}
 
 
 def stream(chunks: Iterable[Mapping[str, Any]], question: Question, profile: str) -> Iterator[Event]:

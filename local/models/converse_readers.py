@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStre
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -98,9 +98,13 @@ class Blocks:
 
 @dataclass(slots=True)
 class WrittenChoice:
-    """Reads a choice that is written in JSON, piece by piece. ``tools``: the names that may be chosen."""
+    """Reads a choice that is written in JSON, piece by piece. ``tools``: the names that may be chosen.
+
+    What ``is_cut`` finds cut off by a greatest length in its schema is no whole choice: it ends as at max_tokens.
+    """
 
     tools: frozenset[str]
+    is_cut: Callable[[Json], bool] = lambda _: False
     blocks: Blocks = field(default_factory=Blocks)
     written: str = ""
     told: int = 0  # characters of ``written`` that are told, where it is an answer
@@ -133,7 +137,11 @@ class WrittenChoice:
         document = _object(self.written)
         if document is None:
             return "malformed_model_output"
-        return "end_turn" if isinstance(document.get("answer"), str) else "malformed_tool_use"
+        if self.is_cut(document):
+            return "max_tokens"
+        if not isinstance(document.get("answer"), str):
+            return "malformed_tool_use"
+        return "end_turn"
 
     def _newly_whole(self, start: int) -> str:
         """The text of the answer that is whole and not yet told: no half of an escape, or of a character."""
@@ -156,6 +164,7 @@ class WrittenChoice:
             document is None
             or document.get("tool") not in self.tools
             or not isinstance(document.get("arguments"), dict)
+            or self.is_cut(document)
         ):
             return None
         return document

@@ -9,11 +9,11 @@ Two ways to say it in the OpenAI protocol:
 A schema alone makes a weak model more willing to act. So the schema leaves only what the conversation could mean: an
 ...Id takes one of the ids that occur in it, and a tool that needs one where none occurs is left out; a tool that
 changes something is left out where the person asks about a state or forbids it, and every tool where they work on the
-model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``). A small model may be held to
-the light server's advice besides: ``advised``.
+model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``).
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ What does the person's last message ask for?
 not tell what is so now.
 - To have something done: call the function that does it, also after another was called to look something up.
 - Anything else: answer, from <tool_response> where it tells, or say in one sentence that you cannot help with that."""
-_NO_TOOL = (
+NO_TOOL = (
     "(No function can be called for this message. Say in one sentence that you cannot do that, and what you can do.)"
 )
 
@@ -128,13 +128,13 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     tools = _meant(choice, conversation, instructions)
     if choice.must_use and not tools:
         raise UntranslatableError("None of the tools can be used: the conversation has no id that they need.")
-    alternatives = [_call_schema(tool) for tool in tools] + ([] if choice.must_use else [_ANSWER_SCHEMA])
+    alternatives = [_call_schema(tool) for tool in tools] + ([] if choice.must_use else [ANSWER_SCHEMA])
     schema = {"anyOf": alternatives} if len(alternatives) > 1 else alternatives[0]
     # All tools, whatever the schema leaves of them: a server need not read again what begins as an earlier request did.
     how = _HOW.format(tools="\n".join(_described(tool) for tool in choice.tools))
     messages = [{"role": "system", "content": f"{instructions}\n\n{how}".strip()}, *map(written_message, conversation)]
     if not tools:
-        messages[-1]["content"] += f"\n\n{_NO_TOOL}"
+        messages[-1]["content"] += f"\n\n{NO_TOOL}"
     return {
         "messages": messages,
         "response_format": {
@@ -144,45 +144,25 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
     }
 
 
-def advised(request: Mapping[str, Any], advice: Mapping[str, Any]) -> Json:
-    """``request``, whose choice is narrowed to what the light server's message ``advice`` does about the same words.
-
-    Where it calls tools, one of them with the arguments that it found; words to search for or to write down are the
-    model's. Where it asks for something or declines, just that is said; where it talks or tells results, the model
-    does. What it did not understand is the model's choice.
-    """
-    schema = request["response_format"]["json_schema"]
-    offered = schema["schema"].get("anyOf") or [schema["schema"]]
-    called = {call["function"]["name"]: json.loads(call["function"]["arguments"]) for call in advice["tool_calls"]}
-    calls = [
-        _held_to(one, called[name])
-        for one in offered
-        if "tool" in one["properties"] and (name := one["properties"]["tool"]["enum"][0]) in called
-    ]
-    if advice["kind"] == "unclear" or (called and not calls):
-        return dict(request)
-    answer: Json = {"type": "string"}
-    if advice["kind"] in ("asked", "declined"):
-        answer["enum"] = [advice["content"]]
-    left = calls or [{**_ANSWER_SCHEMA, "properties": {"answer": answer}}]
-    narrowed = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
-    return {**request, "response_format": {**request["response_format"], "json_schema": narrowed}}
+def is_cut(request: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Whether a text of the choice ``document`` is as long as the schema of ``request`` lets it be: it goes on."""
+    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    said = document.get("arguments") if "tool" in document else document
+    texts = {name: text for name, text in said.items() if isinstance(text, str)} if isinstance(said, Mapping) else {}
+    for one in schema.get("anyOf") or [schema]:
+        properties = one.get("properties") or {}
+        if document.get("tool") in (_at(properties, "tool", "enum") or [None]):
+            limits = _at(properties, "arguments", "properties") if "tool" in properties else properties
+            if any(len(text) >= (_at(limits, name, "maxLength") or math.inf) for name, text in texts.items()):
+                return True
+    return False
 
 
-def _held_to(call: Json, arguments: Json) -> Json:
-    """The schema ``call`` of a tool's use, which takes just ``arguments``; a text of its own is left to the model."""
-    schema = call["properties"]["arguments"]
-    properties = {
-        name: one if _is_free_text(name, one) else one | {"enum": [arguments[name]]}
-        for name, one in schema["properties"].items()
-        if name in arguments
-    }
-    held = {**schema, "properties": properties, "required": list(properties)}
-    return {**call, "properties": {**call["properties"], "arguments": held}}
-
-
-def _is_free_text(name: str, parameter: Mapping[str, Any]) -> bool:
-    return parameter.get("type") == "string" and not parameter.get("enum") and kind_of_parameter(name) is None
+def _at(document: Any, *path: str) -> Any:
+    """What lies at ``path``; None where nothing does."""
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
 
 
 def written_message(said: Said) -> Json:
@@ -194,7 +174,7 @@ def written_message(said: Said) -> Json:
     return {"role": "assistant", "content": "\n".join(lines)}
 
 
-_ANSWER_SCHEMA: Json = {
+ANSWER_SCHEMA: Json = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},
     "required": ["answer"],

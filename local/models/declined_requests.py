@@ -68,6 +68,8 @@ _OF_OTHERS = re.compile(
     | ^(?!.*\bmy\s+(?:\w+\s+)?{_AFFAIRS})
       .*\b(?:what|which|where|when|how\s+much|did|does|has|have)\b.*\b{_SOMEBODY}\b.*\b(?:{_AFFAIRS}|{_DEEDS})\b
     | {_NAME}['\u2019]s\s+{_MONEY_AFFAIRS}\b | \b{_MONEY_AFFAIRS}\s+of\s+{_NAME}\b
+    | \b(?:what|where|when|which|how\s+much|how\s+many|did|has)\s+(?:\w+\s+){{0,2}}{_NAME}\s+(?:has\s+|had\s+)?
+      (?:spen[dt]|spends|bought|buys?|purchased?)\b
     | \b(?:belong\w*\s+to|owned\s+by)\s+(?:{_SOMEBODY}|some(?:one|body)\s+else|another)\b
     | \b(?:what|which|how\s+many)\s+{_AFFAIRS}\b.*\b{_SOMEBODY}\b
     | \b(?:his|her)\s+(?:\w+\s+)?{_AFFAIRS}\b | \btheir\s+(?:\w+\s+)?(?:card|transaction|payment|account|balance)s?\b

@@ -25,6 +25,7 @@ from local.models.speech_acts import (
 from local.models.tool_router import UNSUPPORTED
 
 _CERTAIN, _LIKELY = 0.45, 0.28  # scores from which a clause, and a whole message, ask for a tool
+_POSSIBLE = 0.2  # ... from which a tool may be meant, for all that the router knows
 _LIKELY_TALK = 0.35  # ... and from which it is a kind of talk that needs none
 # Without a word of these a message must be certain to reach a tool: "Who won in 2014?" is a little like all questions.
 _IS_ABOUT_A_BANK = re.compile(
@@ -33,13 +34,17 @@ _IS_ABOUT_A_BANK = re.compile(
     r"|flag|alert|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
     re.IGNORECASE,
 )
+_COORDINATION = re.compile(r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+", re.IGNORECASE)
+_BARE_QUESTION = re.compile(
+    r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué)\W*", re.IGNORECASE
+)
 _FAVOUR = 0.1
 _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
 _SHORT = 6  # words of a message that may lean on the one before
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
 _LEANS = re.compile(
-    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?"
+    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?|(?:the\s+)?same"
     r"|since|on|in|for|no,?|the other|und)\b",
     re.IGNORECASE,
 )
@@ -80,13 +85,13 @@ def _of_oneself(said: str, conversation: Conversation) -> str:
 
 def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
     """What ``said`` asks for after the exchange ``last``, which asked for ``before``."""
-    clauses = clauses_of(said)
-    certain = [intent for clause in clauses if (intent := _best(clause, desk, [clause])).score >= _CERTAIN]
+    clauses = _with_what_follows(clauses_of(said))
+    certain = [intent for clause in clauses for intent in _coordinated(clause, desk) if intent.score >= _CERTAIN]
     hostile = [intent for intent in certain if intent.kind == "hostile"]
     if hostile:
         return hostile
-    tools = [intent for intent in certain if intent.kind in desk.tools]
-    if len(clauses) > 1 and tools:
+    tools = [intent for intent in certain if intent.kind in desk.tools and not _is_banned(intent, clauses, desk)]
+    if (len(clauses) > 1 and tools) or len(tools) > 1:
         return _merged(_without_asides(tools, desk), said)
     points_back = [intent.kind for intent in before] if _POINTS_BACK.search(said) else []
     whole = _best(said, desk, clauses)
@@ -98,6 +103,37 @@ def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk
     if whole.score < _least_score(whole, desk) or all(map(forbids_a_change, clauses)):
         return []
     return [whole, *_rivals(said, desk, clauses, whole)]
+
+
+def _with_what_follows(clauses: Sequence[str]) -> list[str]:
+    """``clauses``, a bare "Why?" with the one that it asks about."""
+    joined: list[str] = []
+    for clause in clauses:
+        if joined and _BARE_QUESTION.fullmatch(clause):
+            joined[-1] = f"{joined[-1]} {clause}"
+        else:
+            joined.append(clause)
+    return joined
+
+
+def _is_banned(intent: Intent, clauses: Sequence[str], desk: Desk) -> bool:
+    """Whether another clause says not to change anything, and the one of ``intent`` does not ask for it in words."""
+    bans = any(forbids_a_change(clause) for clause in clauses)
+    return bans and desk.tools[intent.kind].changes and not demands(intent.clause)
+
+
+def _coordinated(clause: str, desk: Desk) -> list[Intent]:
+    """The intent of ``clause``; those of its parts where each asks for something else: "my cards and the payments"."""
+    whole = _best(clause, desk, [clause])
+    parts = [_best(part, desk, [clause]) for part in _COORDINATION.split(clause)]
+    kinds = {part.kind for part in parts}
+    are_lookups = all(
+        kind in desk.tools and not desk.tools[kind].changes and not desk.takes_words(kind) for kind in kinds
+    )
+    is_sure = whole.kind in kinds and all(part.score >= _CERTAIN for part in parts)
+    if len(kinds) == len(parts) > 1 and are_lookups and is_sure:
+        return [replace(part, clause=clause) for part in parts]
+    return [whole]
 
 
 def _least_score(intent: Intent, desk: Desk) -> float:
@@ -145,10 +181,16 @@ def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list
 def _without_asides(intents: Sequence[Intent], desk: Desk) -> list[Intent]:
     """``intents`` without those of mere remarks: "It is my debit card", "I made no such payment" beside "block it"."""
     demanded = [one for one in intents if desk.tools[one.kind].changes and demands(one.clause)]
-    changes = demanded or [one for one in intents if desk.tools[one.kind].changes]
+    changes = _named(demanded or [one for one in intents if desk.tools[one.kind].changes], desk)
     asked = [one for one in intents if one in changes or seeks_information(one.clause)]
     asked = [one for one in asked if one in changes or not desk.tools[one.kind].changes]
     return asked or list(intents)
+
+
+def _named(changes: Sequence[Intent], desk: Desk) -> Sequence[Intent]:
+    """Of ``changes`` of several kinds those that a word names, if any: beside "block it" a "help me" is no case."""
+    named = [one for one in changes if desk.router.is_named(one.kind, one.clause)]
+    return named if len({one.kind for one in changes}) > 1 and named else changes
 
 
 def _merged(intents: Sequence[Intent], said: str) -> list[Intent]:
@@ -165,7 +207,10 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
         return []
     tools = [one for one in before if one.kind in desk.tools]
     if _answers_a_question(said, last.answer, desk, whole):
-        return [replace(one, clause=f"{one.clause} {said}") for one in tools]
+        return [replace(one, clause=f"{said} {one.clause}") for one in tools]  # "no, CARD-2": the new words come first
+    if _BARE_QUESTION.fullmatch(said):
+        about = _best(f"{said.rstrip(' ?')} {last.said}", desk, [said])
+        return [replace(about, clause=said)] if about.kind in desk.tools and about.score >= _CERTAIN else []
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
     if is_new or not _LEANS.match(said) or len(said.split()) > _SHORT:
         return []
@@ -180,6 +225,17 @@ def _answers_a_question(said: str, asked: str, desk: Desk, whole: Intent) -> boo
     """Whether the person's words answer what they were asked for, and are not something new."""
     is_new = whole.score >= _CERTAIN and (whole.kind not in desk.tools or seeks_information(said))
     return not is_new and may_answer(said, asked)
+
+
+def possible_tools(said: str, desk: Desk) -> tuple[str, ...]:
+    """The tools that ``said``, which is unclear, may ask for: likelier than any talk; a change only if demanded."""
+    clauses = clauses_of(said)
+    scores = _allowed(said, desk, clauses)
+    is_demanded = any(map(demands, clauses))
+    least = max([_POSSIBLE, *(score for kind, score in scores.items() if kind not in desk.tools)])
+    return tuple(
+        name for name, tool in desk.tools.items() if scores.get(name, 0) >= least and (is_demanded or not tool.changes)
+    )
 
 
 def is_torn(wanted: Sequence[Intent], desk: Desk) -> bool:

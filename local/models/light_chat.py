@@ -9,7 +9,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from local.models.asked_questions import (
@@ -21,13 +21,14 @@ from local.models.asked_questions import (
     WHICH_TRANSACTION,
 )
 from local.models.composed_answers import compose
-from local.models.conversation import Conversation, Outcome
+from local.models.conversation import Conversation, Exchange, Outcome
 from local.models.declined_requests import why_declined
 from local.models.embeddings import normalised
-from local.models.intents import Intent, intents_of, is_torn
+from local.models.intents import Intent, intents_of, is_torn, possible_tools
 from local.models.light_desk import Desk
 from local.models.slot_filling import Words, cards_known, fill
 from local.models.speech_acts import clauses_of, forbids_a_change
+from local.models.spelling import spelled
 from local.models.tool_router import UNSUPPORTED
 
 _MOST_CALLS = 3
@@ -48,15 +49,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What to do next: tools to call, or, without any, a text to say, which is of the ``kind`` that it says."""
+    """What to do next: tools to call, or, without any, a text to say, which is of the ``kind`` that it says.
+
+    ``possible``: of what is unclear, the tools that may be meant; a better reader than a router may choose among them.
+    """
 
     kind: Literal["calls", "declined", "told", "asked", "talk", "unclear"]
     calls: tuple[Call, ...] = ()
     text: str = ""
+    possible: tuple[str, ...] = ()
 
 
 def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> Move:
     """What to do next in ``conversation``. ``must_call``: a tool is chosen where the words leave any choice."""
+    conversation = _spelled(conversation, desk)
     refusal = why_declined(conversation.now.said, conversation.background)
     if refusal:
         return Move("declined", text=f"{refusal} I can {desk.abilities()}.")
@@ -65,11 +71,24 @@ def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False
     if not wanted:
         if conversation.now.outcomes:
             return Move("told", text=_composed(conversation, desk))
-        is_clear = intents or any(map(forbids_a_change, clauses_of(conversation.now.said)))
-        return Move("talk" if is_clear else "unclear", text=_talk(conversation, intents, desk))
+        text = _talk(conversation, intents, desk)
+        if intents or any(map(forbids_a_change, clauses_of(conversation.now.said))):
+            return Move("talk", text=text)
+        return Move("unclear", text=text, possible=possible_tools(conversation.now.said, desk))
     if len(wanted) > 1 and is_torn(wanted, desk) and not conversation.now.outcomes:
-        return Move("unclear", text=_which_of(wanted, desk))
+        return Move("unclear", text=_which_of(wanted, desk), possible=tuple(one.kind for one in wanted))
     return _move_for(conversation, wanted[:_MOST_CALLS], desk)
+
+
+def _spelled(conversation: Conversation, desk: Desk) -> Conversation:
+    """``conversation`` with the slips in the person's words put right."""
+    model = desk.model.get()
+
+    def put_right(exchange: Exchange) -> Exchange:
+        return replace(exchange, said=spelled(exchange.said, lambda word: model.count_tokens(word) == 1))
+
+    earlier = tuple(map(put_right, conversation.earlier))
+    return replace(conversation, earlier=earlier, now=put_right(conversation.now))
 
 
 # --- What is done about it
@@ -161,6 +180,7 @@ def _talk(conversation: Conversation, intents: Sequence[Intent], desk: Desk) -> 
         "farewell": "Goodbye.",
         "acknowledgement": "All right. Tell me if there is anything else.",
         "abilities": f"I am the bank's assistant, a program. {able}",
+        "vague": f"What exactly is it about? {able}",
         UNSUPPORTED: f"That I cannot do. {able}{by_an_analyst}",
         "out_of_scope": f"That is outside of what I can help with. {able}",
         "hostile": f"I cannot do that: I speak only about the affairs of this conversation's customer. {able}",

@@ -79,7 +79,8 @@ def _chat(request: Mapping[str, Any], model: LazyEmbeddingModel) -> Body:
     asked = json.dumps([request["messages"], request["tools"]], ensure_ascii=False)
     if not move.calls:
         completion = _completion(CHAT, move.text, asked, request, model)
-        completion["choices"][0]["message"]["kind"] = move.kind  # ours: local.models.converse_tools.advised reads it
+        message = completion["choices"][0]["message"]
+        message |= {"kind": move.kind, "possible": move.possible}  # ours: local.models.advice reads them
         return completion
     calls = [
         {

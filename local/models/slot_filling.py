@@ -24,7 +24,7 @@ _REASONS = {
     "details": r"""\b(?:details|data|numbers?|information|pin)\b .* \b(?:stolen|stole|leak\w*|copied)\b
         | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
     "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
-        | mugg\w* | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+from\s+me
+        | mugg\w* | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
         | disappeared | vanished | left | nowhere | verloren | perd\w+
@@ -32,11 +32,12 @@ _REASONS = {
     "fraud": r"""\b(?: fraud\w* | scam\w* | phish\w* | hack\w* | clon(?:ed|e|ing) | copied | skimm\w* | compromised
         | unauthori[sz]ed | abus\w* | misus\w* | betrug | fraude | (?:wasn'?t|not)\s+me | not\s+mine | fake | suspicious
         | (?:did\s*n[o']?t|never|not)\s+(?:make|made|do|did|buy|bought|authori[sz]e\w*) | don'?t\s+recogni[sz]e
+        | (?:strange|odd|weird|unknown|unfamiliar|unusual)\s+(?:payment|charge|transaction|purchase|debit|booking)s?
         | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
           (?:is|has|was|keeps|used|uses|using|bought|shopping) )\b""",
 }
 _FLAGGED = re.compile(
-    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
+    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
     r"|verd\w*chtig\w*|sospechos\w*)\b",
     re.IGNORECASE,
 )

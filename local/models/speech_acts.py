@@ -16,8 +16,10 @@ def _any(words: str) -> str:
     return "(?:" + "|".join(word.replace("_", r"\s+") for word in words.split()) + ")"
 
 
+# "According to the terms, ...": where to look, before what is asked.
+_PLACE = r"(?:according\s+to|as\s+per|per|under|based\s+on|going\s+by|in|by)\s+[\w\s&'-]{1,50},"
 # What may stand before the words that tell: "ok, so tell me: is it blocked".
-_LEAD = rf"""^\W*(?:{
+_LEAD = rf"""^\W*(?:{_PLACE}\s*)?(?:{
     _any(
         '''so and but or ok okay hey hi hello well then now please pls plz also just sorry excuse_me wait no yes thanks
         thank actually quick_question tell_me i_wonder i'm_wondering do_you_know let_me_know check
@@ -27,7 +29,7 @@ _LEAD = rf"""^\W*(?:{
 _CHANGE = (
     _any(
         """block freez lock cancel disabl deactivat clos shut stop open rais file filing report escalat complain disput
-        investigat do_(?:it|that|this|so|any) chang sperr bloque"""
+        investigat do_(?:it|that|this|so|any) chang touch alter sperr bloque"""
     )
     + r"\w*"
 )
@@ -37,7 +39,8 @@ _REQUEST = re.compile(
         {_any("you u ya someone somebody anyone a_[a-z]+ an_[a-z]+ one_of_you")}
     | {_any("can could may")} \s+ i \s+
         {_any("have get ask report open file raise dispute talk speak block freeze lock cancel complain")}
-    | i \s+ {_any("want need wish demand require")} | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
+    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ {_any("want need wish demand require")}
+    | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
     | {_any("would_you_mind please pls plz bitte por_favor go_ahead")}
     )\b""",
     _FLAGS,
@@ -47,7 +50,8 @@ _QUESTION = re.compile(
     _LEAD
     + rf"""(?:
       {_any("is isn't are aren't was wasn't were weren't has hasn't did didn't does doesn't am should shouldn't")}
-    | {_any("why when where who whom whose what what's whats which how whether if")}
+    | (?:{_any("since until till for from at on in to with by under of about")} \s+)?
+      {_any("why when where who whom whose what what's whats which how whether if")}
     | {_any("have haven't had")} \s+ (?:
           {_any("you u they we i he she it any anyone anybody someone somebody")} | (?:my|the) \s+ cards? \s+ been )
     | {_any("do don't")} \s+ {_any("you they we i my the any")}
@@ -85,14 +89,33 @@ _BETWEEN = _any(
 )
 _NOT = _any(
     r"""do_not don'?t didn'?t(?=_ask|_want|_tell) never(?!_(?!ask|want)[a-z]+ed\b) not no_need without shouldn'?t
-    mustn'?t won'?t wouldn'?t rather_not instead_of rather_than no_longer nicht no_quiero"""
+    mustn'?t won'?t wouldn'?t rather_not prefer_not hate_to under_no_circumstances
+    by_no_means on_no_account instead_of rather_than no_longer nicht no_quiero"""
 )
 _NEGATED = re.compile(
-    rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+ {_CHANGE}
+    rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+
+      (?: {_CHANGE} | {_any("case ticket complaint human person analyst employee colleague")}\b )
     | \b(?:nicht|keinesfalls) \s+ \w*sperr\w*
+    | \b{_CHANGE} \s+ {_any("nothing neither none no_cards? no_more_cards?")}\b
+    | \bnothing \s+ (?:to|should\s+be) \s+ {_CHANGE}
+    | \b{_any("forget skip avoid refrain_from hold_off hold_off_on wait_with")} \s+
+      (?:{_any("about the my this that any")} \s+){{0,2}} (?:block|freez|lock|disput|complain|case)\w*
+    | \bleave \s+ (?:[\w:.-]+\s+){{1,4}}?
+      {_any("as_it_is as_they_are as_is alone active open unblocked untouched the_way_it_is the_way_they_are")}\b
+    | \bleave \s+ it \s+ (?:that\s+way|like\s+that)\b
     | \bstop \s+ (?:the\s+)? (?:block|freez|lock)\w*
     | \bleave \s+ {_any("it my_card the_card things? everything")}\b
-    | \bkeep \s+ {_any("it my_card the_card")} \s+ {_any("active open working as")}\b""",
+    | \bkeep \s+ (?:[\w:.-]+\s+){{1,3}}? {_any("active open working alive unblocked as_it_is as_is")}\b
+    | \b{_any("there_is there's with")} \s+ no \s+ (?:\w+\s+)? {_any("dispute complaint case block ticket")}\b
+    | \bno \s+ {_any("dispute complaint case block ticket")} \s+
+      {_any("please pls necessary needed required then from for is")}\b""",
+    _FLAGS,
+)
+# "I did not lose it after all", "it wasn't stolen": no loss that calls for a block.
+_NO_LOSS = re.compile(
+    rf"""\b(?:{_any("did_not didn'?t have_not haven'?t was_not wasn'?t is_not isn'?t were_not never not")}) \s+
+    (?:{_any("really actually yet been get got")} \s+){{0,2}}
+    {_any("lose lost stolen misplace misplaced missing gone robbed")}\b""",
     _FLAGS,
 )
 _NOT_REALLY_NEGATED = re.compile(r"\b(?:do\s+not|don'?t)\s+(?:forget|hesitate|wait|worry|mind)\b", re.IGNORECASE)
@@ -125,11 +148,23 @@ _NEW_CLAUSE = re.compile(
     | , \s+ (?=(?:{_any("so but and then")}\s+)? {_OPENERS}\b)""",
     _FLAGS,
 )
+# Parts that are no clauses of their own: "according to the terms, when ...", "my payments, but only the flagged ones".
+_IS_PLACE = re.compile(rf"\W*{_PLACE.removesuffix(',')},?", re.IGNORECASE)
+_ONLY_SOME = re.compile(
+    r"(?:but\s+|and\s+)?(?:only|just)\s+(?:the|those|these|for|from|with|in|of|my)\b(?!\s+(?:question|thing))",
+    re.IGNORECASE,
+)
 
 
 def clauses_of(text: str) -> list[str]:
     """``text`` cut where a new thing is said or asked for; lists stay whole."""
-    return [clause.strip() for clause in _NEW_CLAUSE.split(text) if re.search(r"\w", clause)]
+    clauses: list[str] = []
+    for clause in (one.strip() for one in _NEW_CLAUSE.split(text) if re.search(r"\w", one)):
+        if clauses and (_IS_PLACE.fullmatch(clauses[-1]) or _ONLY_SOME.match(clause)):
+            clauses[-1] = f"{clauses[-1].rstrip(',')}, {clause}"
+        else:
+            clauses.append(clause)
+    return clauses
 
 
 def forbids_a_change(clause: str) -> bool:
@@ -139,7 +174,7 @@ def forbids_a_change(clause: str) -> bool:
 
 def may_ask_for_a_change(clause: str) -> bool:
     """Whether ``clause`` can be read as asking for a change, and not as a question, a report or a ban."""
-    if forbids_a_change(clause) or _UNDOING.search(clause) or _HYPOTHETICAL.search(clause):
+    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL, _NO_LOSS)) or forbids_a_change(clause):
         return False
     if _STATE.search(clause) and not _WISH.search(clause):
         return False

@@ -418,7 +418,7 @@ def test_few_scripts_over_the_real_chat_are_right_and_leave_the_world_as_it_was(
 def test_agent_that_does_something_else_than_is_expected_is_seen_to_do_so_over_the_real_chat(world: World) -> None:
     say = f"Someone stole my card {CARD}, block it!"
     wrong = Conversation("wrong", TUNED, "change", (ExpectedTurn(say), ExpectedTurn("yes")))
-    asked, done = command.judge_conversations(Stage(world, 60), [wrong])
+    asked, done = command.judge_conversations(Stage(world, 60), TUNED, [wrong])
     assert asked.problems == (f"asked about: {BLOCKING}",)
     assert done.problems == (f"ran: {BLOCKING}", f"changed: cards {CARD}, now blocked")
     assert done.seen.logged == ("block_card",)

@@ -1,6 +1,9 @@
-"""The profile local-llm: a small model is asked only for what the light server's router leaves it to choose."""
+"""The profile local-llm: a small model is asked only for what the light server's router leaves open."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +12,7 @@ from local.models import light_server
 from local.models.answering import Models
 from local.models.embeddings import LazyEmbeddingModel
 from local.models.profile import LOCAL_LLM, Profile
-from tests.engine.openai_servers import a_completion, a_scripted_server
+from tests.engine.openai_servers import ScriptedServer, a_completion, a_scripted_server, a_stream
 
 
 def at(address: str) -> Any:
@@ -17,34 +20,82 @@ def at(address: str) -> Any:
     return SimpleNamespace(address=lambda: address)
 
 
-def asked_and_answered(said: str, reply: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema that the model was asked to keep to, and Converse's answer when it writes ``reply``."""
+@contextmanager
+def models_of() -> Iterator[tuple[Models, ScriptedServer]]:
+    """The models of the profile, and the scripted server that stands for the language model."""
     light = light_server.start_server(LazyEmbeddingModel())
     try:
         with a_scripted_server() as model:
-            model.reply = a_completion(json.dumps(reply))
             processes = (at(f"http://127.0.0.1:{light.server_port}"), at(model.address))
-            models = Models(Profile(LOCAL_LLM, model_name="m", answer_seconds=20), *processes)
-            message = {"role": "user", "content": [{"text": said}]}
-            answer = models.converse({"messages": [message], "toolConfig": tool_config()})
-            (asked,) = model.requests
+            yield Models(Profile(LOCAL_LLM, model_name="m", answer_seconds=20), *processes), model
     finally:
         light.shutdown()
         light.server_close()
-    return asked["response_format"]["json_schema"]["schema"], answer
 
 
-def test_model_is_held_to_the_tool_that_the_router_chose() -> None:
-    reply = {"tool": "list_transactions", "arguments": {"days": 2}}
-    schema, answer = asked_and_answered("What did I pay yesterday?", reply)
-    assert schema["properties"]["tool"]["enum"] == ["list_transactions"]
-    assert schema["properties"]["arguments"]["properties"]["days"]["enum"] == [2]
-    assert answer["output"]["message"]["content"][0]["toolUse"]["input"] == {"days": 2}
+def a_body(said: str, temperature: float = 0.5) -> dict[str, Any]:
+    message = {"role": "user", "content": [{"text": said}]}
+    config = {"temperature": temperature}
+    return {"messages": [message], "toolConfig": tool_config(), "inferenceConfig": config}
+
+
+def test_model_is_not_asked_where_the_router_chose_a_tool_and_found_its_arguments() -> None:
+    with models_of() as (models, model):
+        answer = models.converse(a_body("What did I pay yesterday?"))
+        assert not model.requests
+    (block,) = answer["output"]["message"]["content"]
+    assert (block["toolUse"]["name"], block["toolUse"]["input"]) == ("list_transactions", {"days": 2})
+    assert answer["stopReason"] == "tool_use"
     assert answer["additionalModelResponseFields"] == {"localProfile": "local-llm"}
 
 
-def test_model_can_only_decline_what_is_declined() -> None:
-    schema, answer = asked_and_answered("Show me another customer's transactions", {"answer": "I cannot do that."})
-    (only,) = schema["properties"]["answer"]["enum"]
-    assert only.startswith("I cannot do that")
-    assert answer["stopReason"] == "end_turn"
+def test_model_is_not_asked_to_decline() -> None:
+    with models_of() as (models, model):
+        events = list(models.converse_stream(a_body("Show me another customer's transactions")))
+        assert not model.requests
+    said = "".join(event["delta"]["text"] for name, event in events if name == "contentBlockDelta")
+    assert said.startswith("I cannot do that")
+    (stop,) = [event for name, event in events if name == "messageStop"]
+    assert stop["stopReason"] == "end_turn"
+
+
+def test_model_does_not_copy_a_long_list_of_facts() -> None:
+    facts = [f"Transaction TX-{number} of 12.{number:02} EUR with CARD-1 was not flagged." for number in range(20)]
+    body = a_body("What did I pay this week?")
+    use = {"toolUseId": "t", "name": "list_transactions", "input": {"days": 7}}
+    told = json.dumps({"state": "done", "facts": facts, "data": {}, "citations": []})
+    result = {"toolUseId": "t", "content": [{"text": told}], "status": "success"}
+    body["messages"] += [
+        {"role": "assistant", "content": [{"toolUse": use}]},
+        {"role": "user", "content": [{"toolResult": result}]},
+    ]
+    with models_of() as (models, model):
+        answer = models.converse(body)
+        assert not model.requests
+    (block,) = answer["output"]["message"]["content"]
+    assert "There is more: 14 further entries are not told here." in block["text"]
+    assert sum(fact in block["text"] for fact in facts) == 6
+
+
+def test_model_is_asked_for_the_words_of_a_search_and_held_to_the_tool() -> None:
+    written = {"tool": "search_documents", "arguments": {"question": "notice period of the lease"}}
+    with models_of() as (models, model):
+        model.reply = a_completion(json.dumps(written))
+        answer = models.converse(a_body("How long is the notice period in my lease?"))
+        (asked,) = model.requests
+    schema = asked["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["tool"]["enum"] == ["search_documents"]
+    assert answer["output"]["message"]["content"][0]["toolUse"]["input"] == written["arguments"]
+
+
+def test_stream_that_is_asked_for_again_goes_on_and_the_model_is_asked_once() -> None:
+    rest = threading.Event()
+    with models_of() as (models, model):
+        model.reply = a_stream('{"answer": "Good ', rest, 'morning."}')
+        given_up = models.converse_stream(a_body("Good morning", temperature=0))
+        assert next(given_up)[0] == "messageStart"
+        again = models.converse_stream(a_body("Good morning", temperature=0))
+        rest.set()
+        said = "".join(event["delta"]["text"] for name, event in again if name == "contentBlockDelta")
+        assert len(model.requests) == 1
+    assert said == "Good morning."

@@ -1,6 +1,8 @@
-"""The light profile's tool router on its development set: which tools it chooses, with which arguments.
+"""The light profile's tool router on its development sets: which tools it chooses, with which arguments.
 
-The set was looked at while the router was made: its figure says that nothing got worse, not how good it is on others.
+The first set and most of the second were looked at while the router was made: their figures say that nothing got worse.
+Of the second's half "unseen" no miss was looked at: its figure says how good the router is on words that nobody tuned
+it to, if they are of the same writer.
 """
 
 import json
@@ -16,8 +18,12 @@ from local.models.embeddings import LazyEmbeddingModel
 from local.models.light_chat import Move, next_move
 from local.models.light_desk import Desk, desk_for
 
-SET = json.loads((Path(__file__).parent / "tool_router_dev.json").read_text("utf-8"))
+FIRST, SECOND = (
+    json.loads((Path(__file__).parent / name).read_text("utf-8"))
+    for name in ("tool_router_dev.json", "tool_router_dev_2.json")
+)
 FLOOR = 0.95
+FLOORS = {"looked-at": 0.96, "unseen": 0.93, "added": 0.96}
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +33,11 @@ def desk() -> Desk:
         {"function": {**one, "parameters": one["inputSchema"]["json"]}}  # a chat completion's function
         for one in specifications
     ]
-    return desk_for(tools, LazyEmbeddingModel(), date.fromisoformat(SET["today"]))
+    return desk_for(tools, LazyEmbeddingModel(), date.fromisoformat(FIRST["today"]))
 
 
-def move_of(case: dict[str, Any], desk: Desk) -> Move:
-    earlier = tuple(
-        Exchange(one["said"], answer=one["answer"]) for one in SET["conversations"].get(case.get("after"), ())
-    )
+def move_of(case: dict[str, Any], conversations: dict[str, Any], desk: Desk) -> Move:
+    earlier = tuple(Exchange(one["said"], answer=one["answer"]) for one in conversations.get(case.get("after", ""), ()))
     outcomes = (outcome_of("list_cards", {}, json.dumps(cards_told(case["cards"]))),) if "cards" in case else ()
     return next_move(Conversation("", earlier, Exchange(case["said"], outcomes)), desk)
 
@@ -45,9 +49,10 @@ def cards_told(cards: list[list[str]]) -> dict[str, Any]:
 
 
 def chose_right(case: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> bool:
+    """Whether the tools are just those of the case, and at most those in "also" beside them."""
     if "tools_not" in case:
         return not set(chosen) & set(case["tools_not"])
-    return set(chosen) == set(case["tools"])
+    return set(case["tools"]) <= set(chosen) <= {*case["tools"], *case.get("also", ())}
 
 
 def filled_right(case: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> bool:
@@ -58,20 +63,30 @@ def filled_right(case: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> boo
     )
 
 
-def test_router_chooses_tools_and_arguments_right_on_its_development_set(desk: Desk) -> None:
-    wrong_tools, wrong_arguments = [], []
-    for case in SET["cases"]:
-        move = move_of(case, desk)
+def misses_of(cases: list[dict[str, Any]], conversations: dict[str, Any], desk: Desk) -> list[str]:
+    """What was chosen for each case that came out wrong, in tools, in arguments or in words."""
+    misses = []
+    for case in cases:
+        move = move_of(case, conversations, desk)
         chosen = {call.tool: call.arguments for call in move.calls}
-        if not chose_right(case, chosen) or case.get("says", "") not in move.text:
-            wrong_tools.append(f"{case['said']!r} -> {chosen or move.text!r}")
-        elif not filled_right(case, chosen):
-            wrong_arguments.append(f"{case['said']!r} -> {chosen}")
-    count = len(SET["cases"])
-    tools_right = count - len(wrong_tools)
-    all_right = tools_right - len(wrong_arguments)
-    print(f"\ntool right {tools_right}/{count}, tool and arguments right {all_right}/{count}")  # noqa: T201 - the figure
-    assert all_right >= FLOOR * count, "\n".join(wrong_tools + wrong_arguments)
+        is_right = chose_right(case, chosen) and filled_right(case, chosen) and case.get("says", "") in move.text
+        misses += [] if is_right else [f"{case['said']!r} -> {chosen or move.text!r}"]
+    return misses
+
+
+def test_router_chooses_tools_and_arguments_right_on_its_first_development_set(desk: Desk) -> None:
+    misses, count = misses_of(FIRST["cases"], FIRST["conversations"], desk), len(FIRST["cases"])
+    print(f"\nfirst set: right {count - len(misses)}/{count}")  # noqa: T201 - the figure
+    assert len(misses) <= (1 - FLOOR) * count, "\n".join(misses)
+
+
+@pytest.mark.parametrize("half", FLOORS)
+def test_router_chooses_tools_and_arguments_right_on_each_part_of_its_second_set(desk: Desk, half: str) -> None:
+    cases = [case for case in SECOND["cases"] if case["half"] == half]
+    misses, count = misses_of(cases, SECOND["conversations"], desk), len(cases)
+    print(f"\nsecond set, {half}: right {count - len(misses)}/{count}")  # noqa: T201 - the figure
+    told = f"{len(misses)} of {count} are wrong" if half == "unseen" else "\n".join(misses)
+    assert len(misses) <= (1 - FLOORS[half]) * count, told
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,14 @@ def test_router_chooses_tools_and_arguments_right_on_its_development_set(desk: D
         "you blocked CARD-000042 yesterday",
         "unblock CARD-000042",
         "I never asked you to block CARD-000042",
+        "leave CARD-000042 as it is",
+        "keep CARD-000042 open please",
+        "do not touch CARD-000042",
+        "I didn't lose CARD-000042 after all, so don't block it",
+        "show me my cards and block nothing",
+        "what do I need for a dispute?",
+        "I don't need a human",
+        "forget about blocking it",
     ],
 )
 def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk, said: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbone.tool_catalogue import tool_config
+from local.models.advice import narrowed
 from local.models.conversation_ids import FoundId, ids_for, ids_in_json, ids_in_text
 from local.models.converse import Question, UntranslatableError, advised, answer, stream, translate
 
@@ -249,10 +250,28 @@ def test_light_server_gets_tools_and_results_in_the_protocol_s_own_words() -> No
 # --- What a small model is left of it
 
 
-def narrowed(said: str, **message: Any) -> dict[str, Any]:
+def test_small_model_chooses_among_the_tools_that_may_be_meant() -> None:
+    left = left_of("Hm, my cards?", kind="unclear", content="?", possible=["list_cards", "list_transactions"])
+    assert set(left) == {"list_cards", "list_transactions", "answer"}
+
+
+def test_small_model_answers_where_no_tool_may_be_meant_and_is_told_so() -> None:
+    message = {"kind": "unclear", "content": "?", "possible": []}
+    assert set(left_of("Hm.", **message)) == {"answer"}
+    request = narrowed(translate(a_request(from_user("Hm.")), "m").request, a_completion_of(message))
+    assert "No function can be called for this message" in request["messages"][-1]["content"]
+
+
+def a_completion_of(message: dict[str, Any]) -> dict[str, Any]:
+    """A chat completion of the light server's."""
+    choice = {"message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 7}}
+
+
+def left_of(said: str, **message: Any) -> dict[str, Any]:
     """What the light server's ``message`` leaves: the arguments' schemas by tool, and "answer" with its text's."""
     question = translate(a_request(from_user(said)), "m")
-    request = advised(question, {"choices": [{"message": message}]}).request
+    request = narrowed(question.request, a_completion_of(message))
     schema = request["response_format"]["json_schema"]["schema"]
     found: dict[str, Any] = {}
     for one in schema.get("anyOf", [schema]):
@@ -269,7 +288,7 @@ def a_call(name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def test_small_model_is_held_to_the_tool_and_the_arguments_that_the_router_found() -> None:
-    found = narrowed("What did I pay yesterday?", tool_calls=[a_call("list_transactions", days=2)])
+    found = left_of("What did I pay yesterday?", tool_calls=[a_call("list_transactions", days=2)])
     assert set(found) == {"list_transactions"}
     assert found["list_transactions"]["properties"]["days"]["enum"] == [2]
     assert set(found["list_transactions"]["properties"]) == {"days"}
@@ -277,27 +296,67 @@ def test_small_model_is_held_to_the_tool_and_the_arguments_that_the_router_found
 
 
 def test_small_model_words_what_is_searched_for_itself() -> None:
-    found = narrowed("Late fees?", tool_calls=[a_call("search_documents", question="Late fees?")])
+    found = left_of("Late fees?", tool_calls=[a_call("search_documents", question="Late fees?")])
     assert "enum" not in found["search_documents"]["properties"]["question"]
+
+
+def test_small_model_cannot_write_without_end() -> None:
+    found = left_of("Cards?", kind="unclear", content="?")
+    assert found["answer"]["maxLength"] == 1_500
+    assert found["search_documents"]["properties"]["question"]["maxLength"] == 300
 
 
 @pytest.mark.parametrize("kind", ["talk", "told"])
 def test_small_model_words_its_answer_itself_where_the_router_calls_no_tool(kind: str) -> None:
-    assert narrowed("My cards?", kind=kind, content="...") == {"answer": {"type": "string"}}
+    assert left_of("My cards?", kind=kind, content="...") == {"answer": {"type": "string", "maxLength": 1_500}}
 
 
 @pytest.mark.parametrize("kind", ["asked", "declined"])
 def test_small_model_asks_and_declines_in_the_router_s_words(kind: str) -> None:
-    found = narrowed("Open a case", kind=kind, content="What is the case about?")
+    found = left_of("Open a case", kind=kind, content="What is the case about?")
     assert found == {"answer": {"type": "string", "enum": ["What is the case about?"]}}
 
 
 def test_small_model_chooses_itself_what_the_router_did_not_understand() -> None:
-    assert set(narrowed("Cards?", kind="unclear", content="?")) == set(offered(a_request(from_user("Cards?"))))
+    assert set(left_of("Cards?", kind="unclear", content="?")) == set(offered(a_request(from_user("Cards?"))))
+
+
+def settles(said: str, *, limit: int = 100, **message: Any) -> bool:
+    """Whether the light server's ``message`` about ``said`` is the answer, and no model is asked."""
+    request = a_request(from_user(said), inferenceConfig={"maxTokens": limit})
+    return advised(translate(request, "m"), a_completion_of(message)).settled is not None
+
+
+def test_model_is_not_asked_where_the_router_found_the_tool_and_all_its_arguments() -> None:
+    assert settles("What did I pay yesterday?", tool_calls=[a_call("list_transactions", days=2)])
+
+
+@pytest.mark.parametrize("kind", ["asked", "declined"])
+def test_model_is_not_asked_for_a_question_or_a_refusal(kind: str) -> None:
+    assert settles("Block my card", kind=kind, content="Which card do you mean?")
+
+
+@pytest.mark.parametrize("kind", ["talk", "told", "unclear"])
+def test_model_is_asked_for_words_and_for_what_was_not_understood(kind: str) -> None:
+    assert not settles("Hello", kind=kind, content="Hello.")
+
+
+def test_model_is_asked_for_the_words_of_one_search_and_not_for_those_of_several_calls() -> None:
+    search = a_call("search_documents", question="Late fees?")
+    assert not settles("Late fees?", tool_calls=[search])
+    assert settles("Late fees? And my cards?", tool_calls=[search, a_call("list_cards")])
+
+
+def test_model_is_asked_where_the_conversation_does_not_allow_the_router_s_tool() -> None:
+    assert not settles("Is it blocked?", tool_calls=[a_call("block_card", cardId=CARD, reason="lost")])
+
+
+def test_model_is_asked_where_the_router_s_answer_is_longer_than_the_caller_wants() -> None:
+    assert not settles("Block my card", limit=3, kind="asked", content="Which card do you mean?")
 
 
 def test_advice_cannot_widen_what_the_conversation_allows() -> None:
-    found = narrowed("Is it blocked?", tool_calls=[a_call("block_card", cardId=CARD, reason="lost")])
+    found = left_of("Is it blocked?", tool_calls=[a_call("block_card", cardId=CARD, reason="lost")])
     assert "block_card" not in found
 
 
@@ -351,6 +410,26 @@ def test_written_choice_is_told_for_what_it_is(
     assert (told["stopReason"], told["output"]["message"]["content"]) == (stop_reason, content)
     (stop,) = [event for name, event in stream(chunks_of([written], finish), CHOICE, "server") if name == "messageStop"]
     assert stop == {"stopReason": stop_reason, "additionalModelResponseFields": {"localProfile": "server"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "stop_reason"),
+    [
+        ({"answer": "x" * 1_499}, "end_turn"),
+        ({"answer": "x" * 1_500}, "max_tokens"),
+        ({"tool": "search_documents", "arguments": {"question": "x" * 299}}, "tool_use"),
+        ({"tool": "search_documents", "arguments": {"question": "x" * 300}}, "max_tokens"),
+    ],
+)
+def test_what_the_schemas_greatest_length_cut_off_is_no_whole_answer(written: dict[str, Any], stop_reason: str) -> None:
+    config = {"toolConfig": tool_config()}
+    question = translate(a_request(from_user("Hm.")) | config, "m")
+    unclear = a_completion_of({"kind": "unclear", "content": "?"})
+    held = Question(narrowed(question.request, unclear), choice=question.choice)
+    told = answer(a_completion(json.dumps(written)), held, 1)
+    assert told["stopReason"] == stop_reason
+    blocks = [block for block in told["output"]["message"]["content"] if "toolUse" in block]
+    assert len(blocks) == (stop_reason == "tool_use")
 
 
 def test_streamed_answer_is_told_word_by_word_without_its_json() -> None:

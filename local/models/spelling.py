@@ -1,0 +1,51 @@
+"""Slips of the keyboard put right, so that grammar and examples know the words: "transactoins", "blok".
+
+A word that neither the embedding model's vocabulary nor the examples know becomes the one word of the examples that is
+one slip away from it: a letter too many, too few, another, or two changed about. Of several it stays what it is, and so
+do names, ids and short words.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+
+from local.models.offered_tools import examples
+
+_SHORTEST = 4  # letters: of shorter words too many are one slip away from each other
+_WORD = re.compile(r"(?<![\w'-])[^\W\d_]{4,}(?![\w'-])")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def spelled(text: str, is_known: Callable[[str], bool]) -> str:
+    """``text`` with its slips put right. ``is_known``: whether a word, in lower case, is one of the language."""
+
+    def put_right(found: re.Match[str]) -> str:
+        word = found[0].lower()
+        if found[0] not in (word, word.upper()) and found.start() > 0:
+            return found[0]  # a name
+        if word in _words() or is_known(word):
+            return found[0]
+        meant = {slip for slip in _slips(word) if slip in _words()}
+        return meant.pop() if len(meant) == 1 else found[0]
+
+    return _WORD.sub(put_right, text)
+
+
+@functools.cache
+def _words() -> frozenset[str]:
+    """The words of the examples."""
+    document = examples()
+    said = [example for tool in document["tools"].values() for example in tool["examples"]]
+    said += [example for talk in document["other"].values() for example in talk]
+    return frozenset(word for one in said for word in re.findall(r"[a-z]+", one.lower()) if len(word) >= _SHORTEST)
+
+
+def _slips(word: str) -> Iterator[str]:
+    """All that is one slip away from ``word``."""
+    for place in range(len(word) + 1):
+        before, after = word[:place], word[place:]
+        yield before + after[1:]
+        yield from (before + letter + after for letter in _LETTERS)
+        yield from (before + letter + after[1:] for letter in _LETTERS)
+        if len(after) > 1:
+            yield before + after[1] + after[0] + after[2:]
