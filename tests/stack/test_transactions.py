@@ -70,7 +70,8 @@ def test_same_transaction_twice_changes_nothing_twice(stack: Stack, bus: BusObse
     stack.put(follower)
 
     stack.row(follower.transaction_id)
-    bus.wait_for(is_about("CustomerNotified", fraud.transaction_id), "CustomerNotified")
+    for kind in ("CustomerNotified", "CaseOpened"):
+        bus.wait_for(is_about(kind, fraud.transaction_id), kind)
     features = json.loads(stack.row(follower.transaction_id)["explanation"])["features"]
     before = json.loads(stack.row(fraud.transaction_id)["explanation"])["features"]
     assert features["card_count_30d"] == before["card_count_30d"] + 1

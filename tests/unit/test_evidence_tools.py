@@ -79,7 +79,11 @@ def test_nobody_but_an_agent_is_answered(
 ) -> None:
     put_transaction(resources)
     body = ask(tool, arguments, role=role)
-    assert (body["state"], body["facts"], body["data"]) == ("refused", ["That is for investigations only."], {})
+    assert (body["state"], body["facts"], body["data"]) == (
+        "refused",
+        [f"{tool} is for the bank's own investigations; nobody uses it in a chat."],
+        {},
+    )
 
 
 @pytest.mark.parametrize("tool", ["review_card", "review_terminal"])
