@@ -50,9 +50,9 @@ def conclude(investigation: Investigation, desk: Desk, occasion: Occasion) -> En
     last = steps[-1] if steps else None
     if last is None or last.verdict is None:
         raise Rejected(f"INTERNAL: {investigation.case_id} has come to no verdict")
-    case = _open_case(investigation, steps, desk)
-    if case is None:
-        return _ended_before(investigation, desk)
+    case = _case(investigation, steps, desk)
+    if not case.is_open:
+        return _end_of(case)
     after = closed(case, last.verdict, closed_by=AGENT, role="agent", note=last.reasoning, occasion=occasion)
     if not desk.cases.close(after):
         raise Retryable(f"case {case.case_id} was changed by somebody else meanwhile")
@@ -63,9 +63,9 @@ def conclude(investigation: Investigation, desk: Desk, occasion: Occasion) -> En
 def escalate(investigation: Investigation, reason: Reason, desk: Desk, occasion: Occasion) -> End:
     """Gives the case to a person, who is told why; again it changes nothing and answers the same. Raises Retryable."""
     steps = desk.steps.steps(investigation.case_id)
-    case = _open_case(investigation, steps, desk)
-    if case is None:
-        return _ended_before(investigation, desk)
+    case = _case(investigation, steps, desk)
+    if not case.is_open:
+        return _end_of(case)
     if case.escalated_at is not None:
         return "escalated"
     after = escalated(case, reason, occasion)
@@ -75,8 +75,8 @@ def escalate(investigation: Investigation, reason: Reason, desk: Desk, occasion:
     return "escalated"
 
 
-def _open_case(investigation: Investigation, steps: list[Step], desk: Desk) -> Case | None:
-    """The case while it is open, what it took on its row and the events before this moment out; None once it is closed.
+def _case(investigation: Investigation, steps: list[Step], desk: Desk) -> Case:
+    """The case, with what it took on its row and the events before this moment out.
 
     Raises Rejected where there is no such case: an investigation that could not even open one has its alarm.
     """
@@ -85,12 +85,11 @@ def _open_case(investigation: Investigation, steps: list[Step], desk: Desk) -> C
         raise Rejected(f"INTERNAL: there is no case {investigation.case_id}")
     _publish(case, desk)
     desk.cases.note_totals(case.case_id, totals(steps))
-    return case if case.is_open else None
+    return case
 
 
-def _ended_before(investigation: Investigation, desk: Desk) -> End:
-    case = desk.cases.get(investigation.case_id)
-    return "closed" if case is not None and case.closed_by_role == AGENT else "closed_before"
+def _end_of(case: Case) -> End:
+    return "closed" if case.closed_by_role == AGENT else "closed_before"
 
 
 def _publish(case: Case, desk: Desk) -> None:
