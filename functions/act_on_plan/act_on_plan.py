@@ -15,9 +15,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from acting import act
 from backbone.clients import client
-from backbone.documents import request
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Investigation
+from backbone.json_objects import request
 from backbone.settings import from_environment
 from backbone.tool_calls import ToolFunction
 

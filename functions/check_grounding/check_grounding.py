@@ -15,16 +15,8 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone.clients import client
-from backbone.documents import (
-    DocumentBucket,
-    Draft,
-    Grounding,
-    SourceDocument,
-    draft_key,
-    grounding_key,
-    passages_key,
-    request,
-)
+from backbone.documents import DocumentBucket, Draft, Grounding, SourceDocument, draft_key, grounding_key, passages_key
+from backbone.json_objects import request
 from backbone.model import Model
 from backbone.settings import from_environment
 from grounding import judge

@@ -28,8 +28,8 @@ from backbone.documents import (
     draft_key,
     grounding_key,
     passages_key,
-    request,
 )
+from backbone.json_objects import request
 from backbone.model import Model
 from backbone.settings import from_environment
 from backbone.token_usage import measure

@@ -22,10 +22,10 @@ from backbone.actions import Occasion
 from backbone.case_rows import CaseRows
 from backbone.cases import Reason
 from backbone.clients import client
-from backbone.documents import request
 from backbone.errors import Rejected
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Investigation
+from backbone.json_objects import request
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
 from conclusion import Desk, conclude, escalate

@@ -21,8 +21,9 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone.clients import client
-from backbone.documents import Chunk, DocumentBucket, Passage, SourceDocument, chunk_key, passages_key, request
+from backbone.documents import Chunk, DocumentBucket, Passage, SourceDocument, chunk_key, passages_key
 from backbone.errors import Rejected
+from backbone.json_objects import request
 from backbone.settings import from_environment
 from document_extraction import Document, extract
 from page_scans import ReadScans

@@ -15,10 +15,10 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone.clients import client
-from backbone.documents import request
 from backbone.errors import Rejected
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Investigation, Outcome
+from backbone.json_objects import request
 from backbone.settings import from_environment
 from observing import observe
 

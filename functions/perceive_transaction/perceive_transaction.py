@@ -22,9 +22,9 @@ from backbone import contracts
 from backbone.actions import Occasion
 from backbone.case_rows import CaseRows
 from backbone.clients import client
-from backbone.documents import request
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Investigation
+from backbone.json_objects import request
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
 from backbone.tool_calls import ToolFunction

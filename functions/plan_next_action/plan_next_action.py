@@ -18,9 +18,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone.case_rows import CaseRows
 from backbone.clients import client
-from backbone.documents import request
 from backbone.investigation_rows import InvestigationRows
 from backbone.investigations import Investigation
+from backbone.json_objects import request
 from backbone.model import Answer, Model
 from backbone.settings import from_environment
 from backbone.token_usage import cost, measure

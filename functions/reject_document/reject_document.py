@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
 from backbone.clients import client
-from backbone.documents import request
+from backbone.json_objects import request
 from backbone.publishing import EventBus
 from backbone.settings import from_environment
 from rejected_row import RejectedRow

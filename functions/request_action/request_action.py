@@ -23,8 +23,8 @@ from action_request import ActionRequest, Desk, ask
 from backbone.action_rows import ActionRows
 from backbone.action_tokens import TokenRows, TokenSeal, WaitingExecutions
 from backbone.clients import client
-from backbone.documents import request
 from backbone.investigation_rows import InvestigationRows
+from backbone.json_objects import request
 from backbone.settings import from_environment
 from backbone.tool_calls import ToolFunction
 

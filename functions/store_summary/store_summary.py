@@ -30,9 +30,9 @@ from backbone.documents import (
     grounding_key,
     index_key,
     passages_key,
-    request,
     summary_key,
 )
+from backbone.json_objects import request
 from backbone.knowledge_base import PassageOrigin, PassageWriter
 from backbone.model import Model
 from backbone.publishing import EventBus

@@ -15,7 +15,8 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone.clients import client
-from backbone.documents import Chunk, DocumentBucket, chunk_summary_key, request
+from backbone.documents import Chunk, DocumentBucket, chunk_summary_key
+from backbone.json_objects import request
 from backbone.model import Model
 from backbone.settings import from_environment
 from backbone.token_usage import measure

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from backbone import documents
-from backbone.documents import ChunkSummary, Grounding, SourceDocument, chunk_summary_key, grounding_key, request
+from backbone.documents import ChunkSummary, Grounding, SourceDocument, chunk_summary_key, grounding_key
 from backbone.errors import Rejected, Retryable
+from backbone.json_objects import request
 from tests.unit.aws_faults import failing
 from tests.unit.document_builder import DOCUMENT, a_chunk_summary, a_document, a_grounding, cited, judged, workplace
 from tests.unit.resources import Resources

@@ -156,14 +156,6 @@ def index_key(document_id: str) -> str:
     return f"index/{document_id}.json"
 
 
-def request[T](kind: type[T], payload: object) -> T:
-    """A step's payload as the dataclass ``kind``; raises Rejected (INTERNAL) where the state machine sent another."""
-    try:
-        return decode(kind, payload)
-    except MalformedObjectError as malformed:
-        raise Rejected(f"INTERNAL: a step was asked for something that it does not understand: {malformed}") from None
-
-
 @dataclass(frozen=True, slots=True)
 class DocumentBucket:
     """The bucket ``name`` behind ``client`` (boto3 "s3"). A 5xx or a throttled call is Retryable, the rest Rejected."""

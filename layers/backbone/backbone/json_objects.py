@@ -11,6 +11,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
+from backbone.errors import Rejected
+
 
 class MalformedObjectError(Exception):
     """A JSON value is not what its reader expects; the message names the field."""
@@ -37,6 +39,14 @@ def decode[T](kind: type[T], value: object, place: str = "") -> T:
             continue
         fields[field.name] = _decode_field(hints[field.name], value.get(name), f"{place}.{name}".lstrip("."))
     return kind(**fields)
+
+
+def request[T](kind: type[T], payload: object) -> T:
+    """A step's payload as the dataclass ``kind``; raises Rejected (INTERNAL) where the state machine sent another."""
+    try:
+        return decode(kind, payload)
+    except MalformedObjectError as malformed:
+        raise Rejected(f"INTERNAL: a step was asked for something that it does not understand: {malformed}") from None
 
 
 def _decode_field(hint: Any, value: object, place: str) -> Any:
