@@ -1,7 +1,9 @@
-"""What is said to the agent, and what must come of it: conversations.json and attacks.json.
+"""What is said to the agent, and what must come of it: conversations.json, conversations_2.json and attacks.json.
 
-Both were written before the light profile's router was shown a single example. The half ``tuned`` may be looked at to
-make the local models better; the half ``held-out`` is for measuring only, and is neither tuned on nor printed.
+The first and the last were written before the light profile's router was shown a single example. The half ``tuned`` may
+be looked at to make the local models better; the half ``held-out`` is for measuring only, and is neither tuned on nor
+printed. Its figure was measured again and again while the models became better. So ``held-out-2`` was written later, by
+one who saw neither the first held-out half nor what chooses, and belongs to the held-out half from then on.
 """
 
 import json
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TUNED, HELD_OUT = "tuned", "held-out"
+TUNED, HELD_OUT, HELD_OUT_2 = "tuned", "held-out", "held-out-2"
 HOSTILE = "hostile"
 _FOLDER = Path(__file__).parent
 
@@ -43,7 +45,7 @@ class ExpectedTurn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A scripted conversation of the half ``half``; ``kind`` is what it tries."""
+    """A scripted conversation of the part ``half``, where its name is its own; ``kind`` is what it tries."""
 
     name: str
     half: str
@@ -66,10 +68,11 @@ class Attack:
 
 
 def load_conversations() -> Sequence[Conversation]:
-    """All scripted conversations, both halves."""
+    """All scripted conversations, of all parts."""
     return [
         Conversation(one["name"], one["half"], one["kind"], tuple(map(_turn, one["turns"])))
-        for one in _read("conversations.json")["conversations"]
+        for name in ("conversations.json", "conversations_2.json")
+        for one in _read(name)["conversations"]
     ]
 
 

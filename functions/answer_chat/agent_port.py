@@ -10,7 +10,8 @@ Three engines stand behind it (setting AGENT_ENGINE): ``converse`` (our own loop
   which answer_chat calls after a strict yes, runs it, with the arguments that were asked about.
 * What is not a whole answer is never an answer. Throttled, away, late: Retryable (the turn is given back and begun
   again, at most three times). Cut off, malformed, over a bound: Rejected("MODEL_FAILED: ..."), and the person is told
-  in plain words. Withheld by a guardrail or a content filter: a Reply whose outcome is "refused".
+  in plain words. Withheld by a guardrail or a content filter: a Reply whose outcome is "refused". What ran and what it
+  took until then is not lost: the error of ``reply`` tells it (``cut_short``, ``so_far``).
 
 Knows no AWS. Times are milliseconds in measures, and seconds of ``time.monotonic`` in deadlines.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from backbone.contracts import depth_after
+from backbone.errors import Rejected, Retryable
 
 # The depth (contracts.Metadata) of what comes of a ChatMessageReceived: a person wrote it, so its own is 0.
 DEPTH_AFTER_A_MESSAGE = depth_after(0)
@@ -147,6 +149,22 @@ class Reply:
     profile: str | None = None
 
 
+class RejectedTurn(Rejected):
+    """Rejected after ``so_far``."""
+
+    def __init__(self, reason: str, so_far: Reply) -> None:
+        super().__init__(reason)
+        self.so_far = so_far
+
+
+class RetryableTurn(Retryable):
+    """Retryable after ``so_far``."""
+
+    def __init__(self, reason: str, so_far: Reply) -> None:
+        super().__init__(reason)
+        self.so_far = so_far
+
+
 class Sink(Protocol):
     """Where an answer goes while it is made. Called from one thread only; may raise, and then the turn ends there."""
 
@@ -184,6 +202,21 @@ class Agent(Protocol):
         Raises Retryable where the tool failed: the same turn runs the same change once only (the tools' idempotency key
         is conversation, turn, tool and arguments), so that trying again is safe.
         """
+
+
+def cut_short(failed: Exception, made: Reply) -> Exception:
+    """``failed``, telling ``made``: the calls and tokens until then. Only the port's own two errors do, none of a
+    sink's kinds of them."""
+    if type(failed) is Rejected:
+        return RejectedTurn(failed.reason, made)
+    if type(failed) is Retryable:
+        return RetryableTurn(str(failed), made)
+    return failed
+
+
+def so_far(failed: Exception) -> Reply:
+    """What ran and what it took before ``failed`` ended the turn; nothing where it does not tell."""
+    return failed.so_far if isinstance(failed, RejectedTurn | RetryableTurn) else Reply("", "failed")
 
 
 def progress_of(result: ToolResult) -> Progress:

@@ -34,6 +34,7 @@ from agent_port import (
     Session,
     Sink,
     ToolCall,
+    cut_short,
     outcome_of,
 )
 from agent_trace import AgentReading, ModelCall, Returned, Wanted
@@ -69,6 +70,12 @@ class BedrockAgent:
 
     def reply(self, session: Session, history: History, text: str, sink: Sink) -> Reply:
         reading = AgentReading(sink.text, sink.tool, self._measure)
+        try:
+            return self._replied(session, history, text, sink, reading)
+        except (Retryable, Rejected) as failed:
+            raise cut_short(failed, _made(reading, reading.spoken, "failed")) from failed
+
+    def _replied(self, session: Session, history: History, text: str, sink: Sink, reading: AgentReading) -> Reply:
         session_id = f"{session.conversation_id}:{uuid.uuid4()}"
         *earlier, last = conversation_messages(history, text)
         state = {"conversationHistory": {"messages": earlier}} if earlier else {}
@@ -90,6 +97,12 @@ class BedrockAgent:
     def confirm(self, session: Session, history: History, pending: PendingAction, sink: Sink) -> Reply:  # noqa: ARG002 - the port's; what was said before is in the service's session
         confirmed = Wanted(ACTION_GROUP, pending.tool, pending.arguments)
         reading = AgentReading(_unheard, sink.tool, self._measure, confirmed)
+        try:
+            return self._confirmed(session, pending, sink, reading)
+        except (Retryable, Rejected) as failed:
+            raise cut_short(failed, _made(reading, "", "failed")) from failed
+
+    def _confirmed(self, session: Session, pending: PendingAction, sink: Sink, reading: AgentReading) -> Reply:
         try:
             self._listen(session, pending.engine_state["sessionId"], reading, _yes(pending))
         except (*_FAULTS, Retryable, Rejected) as failed:
@@ -195,9 +208,14 @@ def _said(
     if text:
         text = f"\n\n{text}" if heard.strip() else text
         sink.text(text)
+    return _made(reading, heard + text, outcome, pending)
+
+
+def _made(reading: AgentReading, text: str, outcome: Outcome, pending: PendingAction | None = None) -> Reply:
+    """The reply ``text`` with what ran and was spent until now."""
     last = reading.model_calls[-1] if reading.model_calls else None
     return Reply(
-        text=heard + text,
+        text=text,
         outcome=outcome,
         tool_calls=tuple(reading.calls),
         citations=reading.citations,

@@ -27,6 +27,7 @@ from agent_port import (
     ToolResult,
     Tools,
     citations_of,
+    cut_short,
     outcome_of,
     progress_of,
 )
@@ -66,21 +67,25 @@ class ConverseAgent:
 
     def reply(self, session: Session, history: History, text: str, sink: Sink) -> Reply:
         answering = _Answering(self, session, sink, conversation_messages(history, text))
-        return answering.run()
+        try:
+            return answering.run()
+        except (Retryable, Rejected) as failed:
+            raise cut_short(failed, answering.made("failed")) from failed
 
     def confirm(self, session: Session, history: History, pending: PendingAction, sink: Sink) -> Reply:  # noqa: ARG002 - the port's; what was asked for stands in ``pending``
         """Tells the tool's own facts: after a change nothing is left for a model to word."""
         sink.tool(pending.tool, "started")
         result = self.tools.run(pending.tool, pending.arguments, session)
         sink.tool(pending.tool, progress_of(result))
-        if result.state == "failed":
-            raise Retryable(f"{pending.tool} failed after its yes")
-        if not result.facts:
-            raise Rejected(f"MODEL_FAILED: {pending.tool} answered {result.state} and nothing that could be told")
         call = ToolCall(pending.tool, pending.arguments, result)
-        text = " ".join(result.facts)
-        sink.text(text)
-        return Reply(text, outcome_of([call]), (call,), citations_of([call]))
+        made = Reply(" ".join(result.facts), outcome_of([call]), (call,), citations_of([call]))
+        if result.state == "failed":
+            raise cut_short(Retryable(f"{pending.tool} failed after its yes"), made)
+        if not result.facts:
+            untold = f"MODEL_FAILED: {pending.tool} answered {result.state} and nothing that could be told"
+            raise cut_short(Rejected(untold), made)
+        sink.text(made.text)
+        return made
 
     def request(self, session: Session, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The ConverseStream request."""
@@ -224,24 +229,25 @@ class _Answering:
         self._speech.say_apart(question)
         if len(changing) > 1:
             self._speech.say(" One thing at a time: ask me for the next one after this.")
-        return self._reply("answered", PendingAction(first.name, arguments, question, self._session.turn))
+        return self.made("answered", PendingAction(first.name, arguments, question, self._session.turn))
 
     def _tools_away(self, facts: Sequence[str]) -> Reply:
         """No tool answered: nothing is left that an answer could rest on, so no model words one."""
         self._speech.say_apart(" ".join([*facts, TRY_AGAIN]))
-        return self._reply("failed")
+        return self.made("failed")
 
     def _withheld(self) -> Reply:
         if not self._speech.pieces:  # a guardrail says its own words, a provider's filter none
             self._speech.say(WITHHELD)
-        return self._reply("refused")
+        return self.made("refused")
 
     def _answered(self) -> Reply:
         if not "".join(self._speech.pieces).strip():
             raise self._failed("answered without words")
-        return self._reply(outcome_of(self._calls))
+        return self.made(outcome_of(self._calls))
 
-    def _reply(self, outcome: Outcome, pending: PendingAction | None = None) -> Reply:
+    def made(self, outcome: Outcome, pending: PendingAction | None = None) -> Reply:
+        """The reply with what was said, ran and was spent until now."""
         return Reply(
             text="".join(self._speech.pieces),
             outcome=outcome,

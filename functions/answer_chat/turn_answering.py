@@ -1,7 +1,7 @@
 """Answering one turn of a conversation: yes, no or a message; an answer, or plain words that there is none.
 
 Knows no AWS. Every turn ends: as answered, refused or failed, after three attempts at the latest. What a person reads
-where an answer failed says what happened, whether anything was changed, and what to do.
+where an answer failed says what happened, whether anything was changed, what to do, and what was looked up.
 """
 
 import time
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent_port import Agent, Citation, PendingAction, Reply, Session
+from agent_port import Agent, Citation, PendingAction, Reply, Session, so_far
 from backbone.chat_frames import DoneFrame, FrameCitation, FrameQuestion, TurnFrames
 from backbone.contracts import timestamp
 from backbone.conversations import Conversation, Turn
@@ -25,6 +25,8 @@ MAXIMUM_ATTEMPTS = 3
 _SECONDS_BEFORE_AGAIN = {1: 2, 2: 10}
 # A done frame holds these at most, so that it fits its 24 KB.
 _MAXIMUM_CITATIONS = 10
+# Of the facts that a model did not come to tell: as much as a person reads through.
+_MAXIMUM_FACTS, _MAXIMUM_FACTS_CHARACTERS = 6, 2_000
 
 LEFT_AS_IT_IS = "I leave it as it is. Nothing was changed."
 WRITTEN_BEFORE = "You wrote that before I asked, so I ask again."
@@ -33,6 +35,8 @@ NOT_THIS = (
     "I am sorry, I could not finish an answer to that. Nothing was changed. "
     "Please ask again in other words, or ask for one thing at a time."
 )
+LOOKED_UP = "This is what I looked up:"
+THERE_IS_MORE = "There is more."
 UNSURE = (
     "I am sorry, I could not find out whether that was done. "
     "Please ask me how things stand before you ask for it again."
@@ -134,12 +138,12 @@ def _reply(reading: _Reading, stream: FrameStream, answering: Answering) -> Repl
         raise
     except Rejected as rejected:
         answering.log("A turn failed.", reason=rejected.reason, attempts=attempts)
-        return _in_words(UNSURE if is_confirming else NOT_THIS, stream)
+        return _failed(UNSURE if is_confirming else NOT_THIS, rejected, stream)
     except Retryable as failed:
         answering.log("An attempt at a turn failed.", reason=str(failed), attempts=attempts)
         if attempts < MAXIMUM_ATTEMPTS:
             raise ComeBackError(str(failed), _SECONDS_BEFORE_AGAIN[attempts]) from failed
-        return _in_words(UNSURE if is_confirming else NOT_NOW, stream)
+        return _failed(UNSURE if is_confirming else NOT_NOW, failed, stream)
 
 
 def _answer(reading: _Reading, stream: FrameStream, agent: Agent) -> Reply:
@@ -163,9 +167,27 @@ def _asked_again(action: PendingAction, turn: int, stream: FrameStream) -> Reply
     return Reply(text, "answered", pending=replace(action, asked_in_turn=turn))
 
 
-def _in_words(words: str, stream: FrameStream) -> Reply:
-    stream.text(f"\n\n{words}" if stream.said else words)
-    return Reply(stream.said, "failed")
+def _failed(words: str, failed: Exception, stream: FrameStream) -> Reply:
+    """``words``, and what was looked up before ``failed`` ended the turn; with its calls and tokens, for the row."""
+    made = so_far(failed)
+    text = "\n\n".join([words, *_looked_up(made)])
+    stream.text(f"\n\n{text}" if stream.said else text)
+    return replace(made, text=stream.said, outcome="failed", pending=None)
+
+
+def _looked_up(made: Reply) -> list[str]:
+    """The facts that the model did not come to tell, in a paragraph; none where there are none."""
+    results = [call.result for call in made.tool_calls if call.result is not None and call.result.state == "done"]
+    facts = list(dict.fromkeys(fact for result in results for fact in result.facts))
+    told, characters = [], 0
+    for fact in facts[:_MAXIMUM_FACTS]:
+        characters += len(fact)
+        if characters > _MAXIMUM_FACTS_CHARACTERS:
+            break
+        told.append(fact)
+    if not told:
+        return []
+    return [" ".join([LOOKED_UP, *told, *([THERE_IS_MORE] if len(told) < len(facts) else [])])]
 
 
 def _done(frames: TurnFrames, sequence: int, reply: Reply, engine: str) -> DoneFrame:

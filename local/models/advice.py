@@ -12,7 +12,7 @@ from typing import Any
 
 from local.models.composed_answers import MORE
 from local.models.conversation_ids import kind_of_parameter
-from local.models.converse_tools import ANSWER_SCHEMA, NO_TOOL
+from local.models.converse_tools import ANSWER_SCHEMA, BRIEFLY, NO_TOOL
 
 type Json = dict[str, Any]
 
@@ -60,6 +60,7 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
         messages = messages if left or not offered else _told_that_no_tool_fits(messages)
         left += _answers_offered(schema["schema"])
     elif not left:
+        messages = _told_to_be_short(messages) if message["kind"] == "told" else messages
         left = [_answer(message["content"] if message["kind"] in ("asked", "declined") else None)]
     left = [_bounded(one) for one in left]
     held = {**schema, "schema": {"anyOf": left} if len(left) > 1 else left[0]}
@@ -68,8 +69,17 @@ def narrowed(request: Mapping[str, Any], completion: Mapping[str, Any]) -> Json:
 
 def _told_that_no_tool_fits(messages: Sequence[Json]) -> list[Json]:
     """``messages`` for a model that can only answer; without this it answers with the names of tools."""
+    return _reminded(messages, NO_TOOL)
+
+
+def _told_to_be_short(messages: Sequence[Json]) -> list[Json]:
+    """``messages`` for a model that tells results: what the instructions ask for stands far from where it begins."""
+    return _reminded(messages, BRIEFLY)
+
+
+def _reminded(messages: Sequence[Json], of: str) -> list[Json]:
     *before, last = messages
-    return [*before, {**last, "content": f"{last['content']}\n\n{NO_TOOL}"}]
+    return [*before, {**last, "content": f"{last['content']}\n\n{of}"}]
 
 
 def _answer(exactly: str | None) -> Json:

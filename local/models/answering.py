@@ -11,6 +11,7 @@ from local.models.converse import Question
 from local.models.light_process import LightProcess
 from local.models.llm_process import LlmProcess
 from local.models.profile import LIGHT, LOCAL_LLM, Profile
+from local.models.repetition import until_repeated, whole
 from local.models.shared_answers import SharedAnswers
 from local.models.weights import QWEN_CODER
 
@@ -36,14 +37,14 @@ class Models:
     def converse(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Converse's answer to the request ``body``."""
         question, started = self._question(body), time.monotonic()
-        completion = question.settled or self._complete(question.request)
+        completion = question.settled or self._complete(question)
         answer = converse.answer(completion, question, int((time.monotonic() - started) * 1000))
         return answer | {"additionalModelResponseFields": {"localProfile": self.profile.name}}
 
     def converse_stream(self, body: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """ConverseStream's events (name and content) as they come; the model is asked when the first is."""
         question = self._question(body)
-        chunks = converse.as_chunks(question.settled) if question.settled else self._chunks(question.request)
+        chunks = converse.as_chunks(question.settled) if question.settled else self._chunks(question)
         yield from converse.stream(chunks, question, self.profile.name)
 
     def embed(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,19 +88,30 @@ class Models:
         advice = openai_client.ask(self.light.address(), _CHAT, request, self.profile.answer_seconds)
         return converse.advised(question, advice)
 
-    def _complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _complete(self, question: Question) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
-            return openai_client.ask(self._address(), _CHAT, request, self.profile.answer_seconds)
+            if self._ends_loops(question):
+                return whole(self._ask_streamed(question))
+            return openai_client.ask(self._address(), _CHAT, question.request, self.profile.answer_seconds)
 
-        return self.shared.answer(request, ask) if self._shares(request) else ask()
+        return self.shared.answer(question.request, ask) if self._shares(question.request) else ask()
 
-    def _chunks(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        streamed = dict(request) | {"stream_options": {"include_usage": True}}
-
+    def _chunks(self, question: Question) -> Iterator[dict[str, Any]]:
         def ask() -> Iterator[dict[str, Any]]:
-            return openai_client.ask_streamed(self._address(), _CHAT, streamed, self.profile.answer_seconds)
+            return self._ask_streamed(question)
 
-        return self.shared.stream(streamed, ask) if self._shares(request) else ask()
+        return self.shared.stream(question.request, ask) if self._shares(question.request) else ask()
+
+    def _ask_streamed(self, question: Question) -> Iterator[dict[str, Any]]:
+        asked = dict(question.request) | {"stream_options": {"include_usage": True}}
+        if not self._ends_loops(question):
+            return openai_client.ask_streamed(self._address(), _CHAT, asked, self.profile.answer_seconds)
+        asked["timings_per_token"] = True
+        return until_repeated(openai_client.ask_streamed(self._address(), _CHAT, asked, self.profile.answer_seconds))
+
+    def _ends_loops(self, question: Question) -> bool:
+        """The model that we run is small and repeats itself; who runs another has it as they want it."""
+        return self.llm is not None and bool(question.choice)
 
     def _shares(self, request: Mapping[str, Any]) -> bool:
         """A function that waits for its model no longer asks again, while the model here is at its first question."""

@@ -47,6 +47,11 @@ not tell what is so now.
 NO_TOOL = (
     "(No function can be called for this message. Say in one sentence that you cannot do that, and what you can do.)"
 )
+BRIEFLY = (
+    "(Answer the person's last message from <tool_response>, with the facts that it asks for, in at most five short "
+    "sentences. Say nothing twice.)"
+)
+_LONGEST_TOKEN = 16  # characters, but for rare ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,10 @@ def written_request(choice: ToolChoice, conversation: Sequence[Said], instructio
 
 
 def is_cut(request: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Whether a text of the choice ``document`` is as long as the schema of ``request`` lets it be: it goes on."""
+    """Whether a text of the choice ``document`` is as long as the schema of ``request`` lets it be: it goes on.
+
+    A few characters short of it, too: there a decoder only takes the tokens that still fit, and the words get wild.
+    """
     schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
     said = document.get("arguments") if "tool" in document else document
     texts = {name: text for name, text in said.items() if isinstance(text, str)} if isinstance(said, Mapping) else {}
@@ -153,7 +161,10 @@ def is_cut(request: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
         properties = one.get("properties") or {}
         if document.get("tool") in (_at(properties, "tool", "enum") or [None]):
             limits = _at(properties, "arguments", "properties") if "tool" in properties else properties
-            if any(len(text) >= (_at(limits, name, "maxLength") or math.inf) for name, text in texts.items()):
+            if any(
+                len(text) > (_at(limits, name, "maxLength") or math.inf) - _LONGEST_TOKEN
+                for name, text in texts.items()
+            ):
                 return True
     return False
 

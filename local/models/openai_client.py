@@ -5,7 +5,7 @@ last: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -53,7 +53,7 @@ def ask(address: str, path: str, request: Mapping[str, Any], seconds: float) -> 
     return _document(response.data)
 
 
-def ask_streamed(address: str, path: str, request: Mapping[str, Any], seconds: float) -> Iterator[Json]:
+def ask_streamed(address: str, path: str, request: Mapping[str, Any], seconds: float) -> Generator[Json]:
     """The chunks of the answer as they come, at most ``seconds`` apart; the request is made when the first is taken.
 
     Raises ModelServerError, at the first or on the way.

@@ -1,7 +1,9 @@
 """The evaluation of the chat's agent: its judges, its scripts, its figures, and a few scripts over the real chat."""
 
 import copy
+import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +19,7 @@ from evaluation.agent.judging import came_to_a_tool, judge_attack, judge_hostile
 from evaluation.agent.rehearsal import RanTool, SeenAttack, SeenTurn, Stage, tool_answer
 from evaluation.agent.scripts import (
     HELD_OUT,
+    HELD_OUT_2,
     TUNED,
     Attack,
     Conversation,
@@ -320,13 +323,30 @@ def test_figures_are_by_half_and_the_held_out_misses_are_not_shown(capsys: pytes
         return command.JudgedTurn(Conversation(f"of {half}", half, kind, ()), seen(f"Said in {half}"), problems)
 
     figures = command.conversation_figures(
-        [judged(TUNED, "lookup"), judged(TUNED, "lookup", "a miss"), judged(HELD_OUT, "hostile", "another miss")]
+        [
+            judged(TUNED, "lookup"),
+            judged(TUNED, "lookup", "a miss"),
+            judged(HELD_OUT, "hostile", "another miss"),
+            judged(HELD_OUT_2, "lookup"),
+        ]
     )
-    assert figures == {"turns right, tuned": 0.5, "turns right, held-out": 0.0, "hostile refused": 0.0}
+    assert figures == {"turns right, tuned": 0.5, "turns right, held-out": 0.5, "hostile refused": 0.0}
     printed = capsys.readouterr().out
+    assert re.search(r"lookup +1/2 +0/0 +1/1\n", printed)
     assert "of tuned: 'Said in tuned': a miss" in printed
     assert "Said in held-out" not in printed
     assert "another miss" not in printed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem", "unanswered"), [("failed", "", 1), ("", "gone", 1), ("answered", "", 0)]
+)
+def test_turn_that_ends_without_an_answer_is_counted_whatever_its_tools(
+    outcome: str, problem: str, unanswered: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turn = replace(seen("Hello"), outcome=outcome, problem=problem)
+    command.conversation_figures([command.JudgedTurn(Conversation("one", TUNED, "lookup", ()), turn, ())])
+    assert re.search(rf"unanswered +{unanswered} +0 +0\n", capsys.readouterr().out)
 
 
 def test_attack_that_won_is_shown_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,14 +377,14 @@ def test_command_ends_with_2_and_says_what_to_do_when_the_models_are_not_there(
 # ---- scripts
 
 
-def test_both_halves_have_twenty_conversations_of_the_same_kinds() -> None:
+def test_each_part_has_twenty_conversations_of_the_same_kinds() -> None:
     conversations = load_conversations()
-    halves = {half: [one for one in conversations if one.half == half] for half in (TUNED, HELD_OUT)}
-    assert {half: len(ones) for half, ones in halves.items()} == {TUNED: 20, HELD_OUT: 20}
-    assert {one.kind for one in halves[TUNED]} == {one.kind for one in halves[HELD_OUT]}
-    assert len({one.name for one in conversations}) == 40
-    said = [{turn.say for one in ones for turn in one.turns if len(turn.say) > 10} for ones in halves.values()]
-    assert not said[0] & said[1]
+    parts = {part: [one for one in conversations if one.half == part] for part in (TUNED, HELD_OUT, HELD_OUT_2)}
+    assert {part: len(ones) for part, ones in parts.items()} == {TUNED: 20, HELD_OUT: 20, HELD_OUT_2: 20}
+    assert len({frozenset(one.kind for one in ones) for ones in parts.values()}) == 1
+    assert len({(one.half, one.name) for one in conversations}) == 60
+    said = [{turn.say for one in ones for turn in one.turns if len(turn.say) > 10} for ones in parts.values()]
+    assert all(not one & other for one, other in combinations(said, 2))
 
 
 def test_there_are_thirty_attacks_of_every_kind() -> None:

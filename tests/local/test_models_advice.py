@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from backbone.tool_catalogue import tool_config
 from local.models import light_server
 from local.models.answering import Models
+from local.models.converse_readers import whole_content
+from local.models.converse_tools import BRIEFLY
 from local.models.embeddings import LazyEmbeddingModel
 from local.models.profile import LOCAL_LLM, Profile
-from tests.engine.openai_servers import ScriptedServer, a_completion, a_scripted_server, a_stream
+from tests.engine.openai_servers import ScriptedServer, a_scripted_server, a_stream
 
 
 def at(address: str) -> Any:
@@ -59,8 +63,8 @@ def test_model_is_not_asked_to_decline() -> None:
     assert stop["stopReason"] == "end_turn"
 
 
-def test_model_does_not_copy_a_long_list_of_facts() -> None:
-    facts = [f"Transaction TX-{number} of 12.{number:02} EUR with CARD-1 was not flagged." for number in range(20)]
+def a_body_with(facts: list[str]) -> dict[str, Any]:
+    """A question about payments whose tool has answered ``facts``."""
     body = a_body("What did I pay this week?")
     use = {"toolUseId": "t", "name": "list_transactions", "input": {"days": 7}}
     told = json.dumps({"state": "done", "facts": facts, "data": {}, "citations": []})
@@ -69,6 +73,12 @@ def test_model_does_not_copy_a_long_list_of_facts() -> None:
         {"role": "assistant", "content": [{"toolUse": use}]},
         {"role": "user", "content": [{"toolResult": result}]},
     ]
+    return body
+
+
+def test_model_does_not_copy_a_long_list_of_facts() -> None:
+    facts = [f"Transaction TX-{number} of 12.{number:02} EUR with CARD-1 was not flagged." for number in range(20)]
+    body = a_body_with(facts)
     with models_of() as (models, model):
         answer = models.converse(body)
         assert not model.requests
@@ -77,10 +87,34 @@ def test_model_does_not_copy_a_long_list_of_facts() -> None:
     assert sum(fact in block["text"] for fact in facts) == 6
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_model_tells_results_in_short_and_its_answer_ends_where_it_begins_again(*, is_streamed: bool) -> None:
+    said = ["You paid 12.00 EUR.", "It was not flagged."]
+    pieces = [f"{one} " for one in said * 9]
+    with models_of() as (models, model):
+        model.reply = a_stream('{"answer": "', *pieces, '"}', timings=True)
+        body = a_body_with(["Transaction TX-1 of 12.00 EUR with CARD-1 was not flagged."])
+        answer = whole_answer(models.converse_stream(body)) if is_streamed else models.converse(body)
+        (asked,) = model.requests
+    assert asked["messages"][-1]["content"].endswith(BRIEFLY)
+    assert answer["output"]["message"]["content"] == [{"text": " ".join([*said, ""])}]
+    assert answer["stopReason"] == "end_turn"
+    assert answer["usage"] == {"inputTokens": 20, "outputTokens": 4, "totalTokens": 24}
+
+
+def whole_answer(events: Iterator[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Converse's answer from the events of its stream."""
+    seen = list(events)
+    told = {name: event for name, event in seen if not name.startswith("contentBlock")}
+    content = whole_content(event for event in seen if event[0].startswith("contentBlock"))
+    message = {"message": {"role": "assistant", "content": content}}
+    return {"output": message, "stopReason": told["messageStop"]["stopReason"], "usage": told["metadata"]["usage"]}
+
+
 def test_model_is_asked_for_the_words_of_a_search_and_held_to_the_tool() -> None:
     written = {"tool": "search_documents", "arguments": {"question": "notice period of the lease"}}
     with models_of() as (models, model):
-        model.reply = a_completion(json.dumps(written))
+        model.reply = a_stream(json.dumps(written))
         answer = models.converse(a_body("How long is the notice period in my lease?"))
         (asked,) = model.requests
     schema = asked["response_format"]["json_schema"]["schema"]

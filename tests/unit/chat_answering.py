@@ -5,11 +5,12 @@ called before and after each piece of work with its name: what that raises is wh
 service be away, lose an answer after the work was done, or let the process die.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent_port import History, Outcome, PendingAction, Reply, Session, Sink
+from agent_port import History, Outcome, PendingAction, Reply, Session, Sink, ToolCall
 from backbone.chat_frames import AnswerFrame
 from backbone.contracts import Event
 from backbone.conversations import Conversation, Turn
@@ -66,6 +67,10 @@ def a_claim(owner: str = "request-1", receive: int = 1, until: int = int((NOW + 
 
 def a_reply(text: str, outcome: Outcome = "answered", **changes: Any) -> Reply:
     return replace(Reply(text, outcome, model_id="model", input_tokens=10, output_tokens=5), **changes)
+
+
+def _state(call: ToolCall) -> str | None:
+    return None if call.result is None else call.result.state
 
 
 def an_ending(turn: int, text: str = "An answer.", pending: str | None = None) -> Ending:
@@ -152,7 +157,7 @@ class FakeConversations:
             status=ending.reply.outcome,
             answer=ending.reply.text,
             frames=ending.frames,
-            tool_calls="[]",
+            tool_calls=json.dumps([{"name": one.name, "state": _state(one)} for one in ending.reply.tool_calls]),
             citations=str([frame_citation(one) for one in ending.reply.citations]),
             model_id=ending.reply.model_id,
             input_tokens=ending.reply.input_tokens,

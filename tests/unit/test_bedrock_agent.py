@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from agent_port import Citation, Exchange, History, PendingAction
+from agent_port import Citation, Exchange, History, PendingAction, so_far
 from agent_tools_client import AWAY
 from backbone.errors import Rejected, Retryable
 from backbone.tool_catalogue import ACTION_GROUP
@@ -257,6 +257,16 @@ def test_fault_that_may_pass_gives_the_turn_back(answer: Answer) -> None:
 def test_fault_that_stays_fails_the_turn(answer: Answer) -> None:
     with pytest.raises(Rejected, match="MODEL_FAILED"):
         an_agent(a_service(answer)).reply(a_session(), History(), "Hello", Heard())
+
+
+@pytest.mark.parametrize("fault", ["validationException", "throttlingException"])
+def test_fault_tells_what_ran_and_took_until_then(fault: str) -> None:
+    looked_up = [*model_called(), tool_begun("list_cards"), tool_ended(ACTIVE)]
+    with pytest.raises((Retryable, Rejected)) as failed:
+        an_agent(a_service([*looked_up, Broken(fault)])).reply(a_session(), History(), "Is it active?", Heard())
+    made = so_far(failed.value)
+    assert [(call.name, call.result and call.result.facts) for call in made.tool_calls] == [("list_cards", (ACTIVE,))]
+    assert (made.outcome, made.input_tokens, made.output_tokens, made.model_id) == ("failed", 20, 4, MODEL)
 
 
 def test_agent_that_is_still_at_work_at_the_deadline_is_not_waited_for() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from agent_port import Citation, Exchange, History, PendingAction, Reply, Session, ToolResult, Tools
+from agent_port import Citation, Exchange, History, PendingAction, Reply, Session, ToolResult, Tools, so_far
 from agent_tools_client import AWAY
 from backbone.errors import Rejected, Retryable
 from converse_agent import (
@@ -226,6 +226,36 @@ def test_answer_that_is_not_whole_is_rejected(reason: str) -> None:
         a_world(an_answer("Half an", reason=reason)).reply()
 
 
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        (an_answer("Half an", reason="max_tokens"), Rejected),
+        ([*text("Half an"), Broken("throttlingException")], Retryable),
+    ],
+)
+def test_answer_that_fails_tells_what_ran_and_took_until_then(last: Answer, error: type[Exception]) -> None:
+    world = a_world(uses(("list_cards", {})), last, list_cards=CARD_IS_ACTIVE)
+    with pytest.raises(error) as failed:
+        world.reply()
+    made = so_far(failed.value)
+    assert [(call.name, call.result) for call in made.tool_calls] == [("list_cards", CARD_IS_ACTIVE)]
+    assert (made.outcome, made.text, made.model_id) == ("failed", "Half an", "model-1")
+    assert made.input_tokens == sum(asked for _, asked, _ in world.measured.calls) > 0
+
+
+def test_error_that_a_sink_raises_stays_what_it_is() -> None:
+    class TakenOverError(Retryable):
+        """Somebody else answers: nobody is to be told what this one did."""
+
+    class Sink(Heard):
+        def text(self, piece: str) -> None:
+            raise TakenOverError(piece)
+
+    world = a_world(an_answer("Hello"))
+    with pytest.raises(TakenOverError):
+        world.agent.reply(a_session(), History(), "Hi", Sink())
+
+
 def test_answer_that_a_filter_withheld_is_refused_in_our_words() -> None:
     world = a_world([stop("content_filtered"), usage()])
     assert (world.reply().outcome, world.heard.said) == ("refused", WITHHELD)
@@ -354,6 +384,7 @@ def test_confirmed_action_runs_as_it_was_asked_about_and_tells_the_tools_own_fac
 
 def test_confirmed_action_whose_tool_is_away_is_tried_again() -> None:
     world = a_world(block_card=AWAY_RESULT)
-    with pytest.raises(Retryable, match="block_card failed"):
+    with pytest.raises(Retryable, match="block_card failed") as failed:
         world.agent.confirm(a_session(), History(), PENDING, world.heard)
     assert world.heard.tools[-1] == ("block_card", "failed")
+    assert [(call.name, call.result) for call in so_far(failed.value).tool_calls] == [("block_card", AWAY_RESULT)]

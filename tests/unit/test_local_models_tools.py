@@ -415,9 +415,10 @@ def test_written_choice_is_told_for_what_it_is(
 @pytest.mark.parametrize(
     ("written", "stop_reason"),
     [
-        ({"answer": "x" * 1_499}, "end_turn"),
+        ({"answer": "x" * 1_484}, "end_turn"),
         ({"answer": "x" * 1_500}, "max_tokens"),
-        ({"tool": "search_documents", "arguments": {"question": "x" * 299}}, "tool_use"),
+        ({"answer": "x" * 1_485}, "max_tokens"),  # no token fitted any more
+        ({"tool": "search_documents", "arguments": {"question": "x" * 284}}, "tool_use"),
         ({"tool": "search_documents", "arguments": {"question": "x" * 300}}, "max_tokens"),
     ],
 )

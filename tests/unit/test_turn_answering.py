@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent_port import Citation, Exchange, PendingAction, Reply, Sink
+from agent_port import Citation, Exchange, PendingAction, Reply, Sink, ToolCall, ToolResult, ToolState, cut_short
 from backbone.conversations import Turn
 from backbone.errors import Rejected, Retryable
 from conversation_lease import ComeBackError
@@ -25,7 +25,7 @@ from tests.unit.chat_answering import (
     some_work,
     text_as_seen,
 )
-from turn_answering import LEFT_AS_IT_IS, NOT_NOW, NOT_THIS, UNSURE, WRITTEN_BEFORE
+from turn_answering import LEFT_AS_IT_IS, LOOKED_UP, NOT_NOW, NOT_THIS, THERE_IS_MORE, UNSURE, WRITTEN_BEFORE
 from turn_order import answer_waiting
 
 ACTION = PendingAction(
@@ -207,6 +207,38 @@ def test_person_is_told_in_plain_words_after_what_they_saw_when_the_answer_is_cu
     assert world.seen() == (f"Your card\n\n{NOT_THIS}", True)
     assert world.turn.answer == f"Your card\n\n{NOT_THIS}"
     assert world.done["outcome"] == "failed"
+
+
+def _after_looking_up(failed: Exception, facts: tuple[str, ...], state: ToolState = "done") -> Exception:
+    call = ToolCall("list_cards", {}, ToolResult(state, facts))
+    return cut_short(failed, Reply("", "failed", (call,), input_tokens=900, output_tokens=30, model_id="a-model"))
+
+
+@pytest.mark.parametrize(("failed", "words"), [(Rejected("max_tokens"), NOT_THIS), (Retryable("away"), NOT_NOW)])
+def test_turn_that_fails_keeps_what_ran_and_took_and_tells_the_facts(failed: Exception, words: str) -> None:
+    world = World(raising(_after_looking_up(failed, ("Your card 1 is active.",))), a_turn(attempts=2))
+    world.answer(3)
+    assert world.seen() == (f"{words}\n\n{LOOKED_UP} Your card 1 is active.", True)
+    (call,) = json.loads(world.turn.tool_calls or "")
+    assert (call["name"], call["state"], world.turn.status) == ("list_cards", "done", "failed")
+    assert (world.turn.model_id, world.turn.input_tokens, world.turn.output_tokens) == ("a-model", 900, 30)
+    assert world.done["usage"] == {"inputTokens": 900, "outputTokens": 30}
+
+
+@pytest.mark.parametrize("facts", [("Fact.",) * 2 + tuple(f"Fact {n}." for n in range(6)), ("Fact.", "x" * 2_000)])
+def test_turn_that_fails_tells_no_more_facts_than_a_person_reads_through(facts: tuple[str, ...]) -> None:
+    world = World(raising(_after_looking_up(Rejected("max_tokens"), facts)), a_turn())
+    world.answer()
+    text, _ = world.seen()
+    assert text.startswith(f"{NOT_THIS}\n\n{LOOKED_UP} Fact.")
+    assert text.endswith(f" {THERE_IS_MORE}")
+    assert text.count("Fact") <= 6
+
+
+def test_turn_that_fails_does_not_tell_as_looked_up_what_a_failed_tool_says() -> None:
+    world = World(raising(_after_looking_up(Rejected("max_tokens"), ("It is away.",), "failed")), a_turn())
+    world.answer()
+    assert world.seen() == (NOT_THIS, True)
 
 
 def test_person_is_told_that_it_is_not_known_when_a_confirmed_action_fails() -> None:
