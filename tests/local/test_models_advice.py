@@ -76,6 +76,19 @@ def a_body_with(facts: list[str]) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.parametrize(("number", "is_asked"), [(2, True), (3, False)])
+def test_model_does_not_word_many_figures(number: int, *, is_asked: bool) -> None:
+    facts = [
+        f"Transaction TX-{one} of 12.00 EUR at 10:00 UTC was scored 0.877, typically 0.1." for one in range(number)
+    ]
+    with models_of() as (models, model):
+        model.reply = a_stream('{"answer": "You paid twice."}')
+        answer = models.converse(a_body_with(facts))
+        assert bool(model.requests) == is_asked
+    (block,) = answer["output"]["message"]["content"]
+    assert block["text"] == ("You paid twice." if is_asked else " ".join(facts))
+
+
 def test_model_does_not_copy_a_long_list_of_facts() -> None:
     facts = [f"Transaction TX-{number} of 12.{number:02} EUR with CARD-1 was not flagged." for number in range(20)]
     body = a_body_with(facts)
