@@ -8,19 +8,22 @@ WHICH_TRANSACTION = "Which transaction do you mean? Please tell me its id."
 WHAT_SUBJECT = "What is the case about?"
 WHAT_QUESTION = "What shall I look for in your documents?"
 ONE_MORE_THING = "I need one more thing"
-_BEFORE_A_BLOCK = (
+BEFORE_A_BLOCK = (
     "Shall I block card"  # what whoever runs the tools asks: "no, the other one" answers it with another card
 )
 
 _NAMES_A_CARD = re.compile(
-    r"\d{2,}|\b(?:debit|credit|ending|ends|other|one|first|second|both|visa|master\s?card|maestro|gold|business|virtual)\b",
+    r"\d{2,}|\b(?:debit|credit|ending|ends|other|one|the (?:first|second)|(?:first|second) card|both|visa"
+    r"|master\s?card|maestro|gold|business|virtual)\b",
     re.IGNORECASE,
 )
+# "Not lost, stolen": the same card for another reason.
+_CARD_OR_REASON = re.compile(rf"{_NAMES_A_CARD.pattern}|\b(?:lost|stolen|fraud)\b", re.IGNORECASE)
 _ANYTHING = re.compile(r"\w")
 _ANSWERS = {
     WHICH_CARD: _NAMES_A_CARD,
     WHICH_OF_THESE: _NAMES_A_CARD,
-    _BEFORE_A_BLOCK: _NAMES_A_CARD,
+    BEFORE_A_BLOCK: _CARD_OR_REASON,
     WHICH_TRANSACTION: re.compile(r"\d"),
     WHAT_SUBJECT: _ANYTHING,
     WHAT_QUESTION: _ANYTHING,

@@ -9,7 +9,7 @@ Two ways to say it in the OpenAI protocol:
 A schema alone makes a weak model more willing to act. So the schema leaves only what the conversation could mean: an
 ...Id takes one of the ids that occur in it, and a tool that needs one where none occurs is left out; a tool that
 changes something is left out where the person asks about a state or forbids it, and every tool where they work on the
-model's rules or ask for somebody else's affairs (``speech_acts``, ``declined_requests``).
+model's rules or ask for somebody else's affairs (``bans``, ``speech_acts``, ``declined_requests``).
 """
 
 import json
@@ -18,11 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.models.bans import forbids_a_change
 from local.models.conversation_ids import FoundId, ids_for, ids_in_json, ids_in_text, kind_of_parameter
 from local.models.converse_messages import Said, ToolResult, UntranslatableError
 from local.models.declined_requests import why_declined
 from local.models.offered_tools import OfferedTool
-from local.models.speech_acts import clauses_of, forbids_a_change, may_ask_for_a_change
+from local.models.speech_acts import clauses_of, may_ask_for_a_change
 
 type Json = dict[str, Any]
 

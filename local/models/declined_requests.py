@@ -35,6 +35,8 @@ _OVERRIDING = re.compile(
     | \b(?:skip|skipping|no\s+need\s+(?:for|to)|avoid)\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|ask\b)
     | ^(?!.*\b(?:charged|paid|made|used|taken|took|debited|with?drawn|withdrew|bought|booked)\b)
       .*\bwithout\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|asking|checking)
+    | \b(?:do\s+not|don['\u2019]?t|never)\s+(?:bother\s+)?ask\w*\s+(?:\w+\s+){{0,2}}
+      (?:(?:to|for)\s+(?:\w+\s+)?(?:{_APPROVAL}|yes\b|permission) | again\b | first\b)
     | \b(?:approve|authori[sz]e)\s+(?:it|this|that|the\s+\w+|everything|them)\s+(?:yourself|for\s+me|on\s+my\s+behalf)
     | \b(?:approved|authori[sz]ed|confirmed)\s+by\s+(?:the|my|an?|your)\s+{_CHIEF}\b
     | \b(?:raise|lift|remove|increase|disable|change|set)\s+(?:the|your|my|any)\s+(?:approval|confirmation|safety)\b

@@ -1,8 +1,8 @@
 """What a person's message asks for: tools, or a kind of talk that needs none.
 
 The person's words alone decide, clause by clause: their meaning by the router, what they want by their grammar
-(``speech_acts``). A message that leans on the one before ("and last month?"), or answers a question that was asked
-(``asked_questions``), is read with it. What is declined (``declined_requests``) is not read at all.
+(``speech_acts``, ``bans``). A message that leans on the one before ("and last month?"), or answers a question that was
+asked (``asked_questions``), is read with it. What is declined (``declined_requests``) is not read at all.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from local.models.asked_questions import may_answer
+from local.models.bans import forbids_a_change
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_in_text
 from local.models.declined_requests import why_declined
@@ -17,7 +18,6 @@ from local.models.light_desk import Desk
 from local.models.speech_acts import (
     clauses_of,
     demands,
-    forbids_a_change,
     may_ask_for_a_change,
     seeks_information,
     undoes,
@@ -36,8 +36,12 @@ _IS_ABOUT_A_BANK = re.compile(
 )
 _COORDINATION = re.compile(r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+", re.IGNORECASE)
 _BARE_QUESTION = re.compile(
-    r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué)\W*", re.IGNORECASE
+    r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué"
+    r"|(?:for )?what(?:(?: is| was)? the)? reason)"
+    r"(?:\s+(?:is\s+|was\s+)?(?:it|that|this|so|the)(?:\s+(?:one|so))?)?\W*",
+    re.IGNORECASE,
 )
+_WHY = re.compile(r"\b(?:why|how|what for|warum|por qué)\b", re.IGNORECASE)
 _FAVOUR = 0.1
 _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
@@ -91,6 +95,7 @@ def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk
     if hostile:
         return hostile
     tools = [intent for intent in certain if intent.kind in desk.tools and not _is_banned(intent, clauses, desk)]
+    tools = [intent for intent in tools if not _only_forbids(intent.clause)] or tools
     if (len(clauses) > 1 and tools) or len(tools) > 1:
         return _merged(_without_asides(tools, desk), said)
     points_back = [intent.kind for intent in before] if _POINTS_BACK.search(said) else []
@@ -122,6 +127,11 @@ def _is_banned(intent: Intent, clauses: Sequence[str], desk: Desk) -> bool:
     return bans and desk.tools[intent.kind].changes and not demands(intent.clause)
 
 
+def _only_forbids(clause: str) -> bool:
+    """Whether ``clause`` says what is not to be done and nothing else: beside a request it asks for no look-up."""
+    return forbids_a_change(clause) and not seeks_information(clause)
+
+
 def _coordinated(clause: str, desk: Desk) -> list[Intent]:
     """The intent of ``clause``; those of its parts where each asks for something else: "my cards and the payments"."""
     whole = _best(clause, desk, [clause])
@@ -131,6 +141,7 @@ def _coordinated(clause: str, desk: Desk) -> list[Intent]:
         kind in desk.tools and not desk.tools[kind].changes and not desk.takes_words(kind) for kind in kinds
     )
     is_sure = whole.kind in kinds and all(part.score >= _CERTAIN for part in parts)
+    is_sure = is_sure and not any(_BARE_QUESTION.fullmatch(part.clause) for part in parts)
     if len(kinds) == len(parts) > 1 and are_lookups and is_sure:
         return [replace(part, clause=clause) for part in parts]
     return [whole]
@@ -209,8 +220,7 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
     if _answers_a_question(said, last.answer, desk, whole):
         return [replace(one, clause=f"{said} {one.clause}") for one in tools]  # "no, CARD-2": the new words come first
     if _BARE_QUESTION.fullmatch(said):
-        about = _best(f"{said.rstrip(' ?')} {last.said}", desk, [said])
-        return [replace(about, clause=said)] if about.kind in desk.tools and about.score >= _CERTAIN else []
+        return _asked_why(said, last, desk)
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
     if is_new or not _LEANS.match(said) or len(said.split()) > _SHORT:
         return []
@@ -219,6 +229,13 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
         for one in tools
         if not desk.tools[one.kind].changes
     ]
+
+
+def _asked_why(said: str, last: Exchange, desk: Desk) -> list[Intent]:
+    """What a bare "Why?" is about: a flag that the answer told of, or what was asked before."""
+    asked = "was it flagged?" if "flagged" in last.answer and _WHY.search(said) else last.said
+    about = _best(f"{said.rstrip(' ?')} {asked}", desk, [said])
+    return [replace(about, clause=said)] if about.kind in desk.tools and about.score >= _CERTAIN else []
 
 
 def _answers_a_question(said: str, asked: str, desk: Desk, whole: Intent) -> bool:

@@ -20,6 +20,7 @@ from local.models.asked_questions import (
     WHICH_OF_THESE,
     WHICH_TRANSACTION,
 )
+from local.models.bans import forbids_a_change
 from local.models.composed_answers import compose
 from local.models.conversation import Conversation, Exchange, Outcome
 from local.models.declined_requests import why_declined
@@ -27,7 +28,7 @@ from local.models.embeddings import normalised
 from local.models.intents import Intent, intents_of, is_torn, possible_tools
 from local.models.light_desk import Desk
 from local.models.slot_filling import Words, cards_known, fill
-from local.models.speech_acts import clauses_of, forbids_a_change
+from local.models.speech_acts import clauses_of
 from local.models.spelling import spelled
 from local.models.tool_router import UNSUPPORTED
 

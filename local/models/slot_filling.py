@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from local.models.asked_questions import BEFORE_A_BLOCK
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_for, ids_in_text, kind_of_parameter
+from local.models.sentences import split_sentences
 from local.models.spans_of_time import days_back
+from local.models.speech_acts import without_denied_loss
 
 type Json = dict[str, Any]
 
@@ -28,6 +31,7 @@ _REASONS = {
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
         | disappeared | vanished | left | nowhere | verloren | perd\w+
+        | (?:isn'?t|is\s+not|'s\s+not|not)\s+(?:here|there|with\s+me|in\s+my\s+\w+)
         | (?:can\s*not|can'?t|couldn'?t|don'?t|unable\s+to)\s+(?:seem\s+to\s+)?find )\b""",
     "fraud": r"""\b(?: fraud\w* | scam\w* | phish\w* | hack\w* | clon(?:ed|e|ing) | copied | skimm\w* | compromised
         | unauthori[sz]ed | abus\w* | misus\w* | betrug | fraude | (?:wasn'?t|not)\s+me | not\s+mine | fake | suspicious
@@ -46,7 +50,15 @@ _POINTING = re.compile(
     r"|other\s+one|sie|es|la)\b",
     re.IGNORECASE,
 )
+_WHY = re.compile(r"\W*(?:but|and|so)?\W*(?:why|how come|how so)\W*", re.IGNORECASE)
+_ASKS_OF_A_FLAG = re.compile(r"\b(?:why|how come|flag\w*|suspicious|alert|warning|wrong|matter)\b", re.IGNORECASE)
 _THE_OTHER = re.compile(r"\b(?:the\s+)?other\s+(?:one|card)\b", re.IGNORECASE)
+# "not 3318", "instead of the debit card": what is named beside what is meant.
+_PASSED_OVER = re.compile(
+    r"\b(?:not|instead\s+of|rather\s+than|other\s+than|except)\s+(?:(?:for|the|my|card|one|with|ending|in)\s+){0,4}"
+    r"(?:[\w-]*\d[\w-]*|(?:debit|credit)(?:\s+(?:card|one))?)",
+    re.IGNORECASE,
+)
 _ENDING = re.compile(
     r"\b(?:end(?:s|ing)?(?:\s+(?:in|with|on))?|card|last\s+(?:four\s+)?digits(?:\s+are)?|number|no\.?|\#|\*+|x+)\s*:?\s*\#?(\d{2,8})\b",
     _FLAGS,
@@ -87,6 +99,7 @@ def fill(schema: Mapping[str, Any], words: Words) -> Json:
 
 def reason_of(text: str) -> str | None:
     """Why a card is to be blocked, as ``text`` tells it: lost, stolen or fraud."""
+    text = without_denied_loss(text)
     found = next((reason for reason, pattern in _REASONS.items() if re.search(pattern, text, _FLAGS)), None)
     return "fraud" if found == "details" else found
 
@@ -132,7 +145,7 @@ def _by_schema(parameter: Mapping[str, Any], required: bool, words: Words) -> An
 def card_id(words: Words, name: str = "cardId") -> str | None:
     """The card that is meant: named, told by its digits or label, pointed at, or the only one there is."""
     said = words.conversation.now.said
-    named = ids_for(name, ids_in_text(words.clause)) or ids_for(name, ids_in_text(said))
+    named = _named(name, words)
     if named:
         return named[0]
     cards = cards_known(words.conversation)
@@ -140,10 +153,10 @@ def card_id(words: Words, name: str = "cardId") -> str | None:
         mentioned = ids_for(name, words.conversation.earlier[-1].ids())
         others = [card for card in cards if card["cardId"] not in mentioned]
         return str(others[0]["cardId"]) if len(others) == 1 else None
-    described = _described(said, cards)
+    described = _described(_PASSED_OVER.sub(" ", said), cards)
     if described:
         return str(described[0]["cardId"]) if len(described) == 1 else None
-    pointed = _pointed_at(name, words)
+    pointed = _pointed_at(name, words) or _proposed(name, words)
     if pointed:
         return pointed
     active = [card for card in cards if card.get("status") != "blocked"]
@@ -170,20 +183,41 @@ def _ends_with(card: Mapping[str, Any], ending: str) -> bool:
 
 
 def _mentioned_id(name: str, words: Words) -> str | None:
-    named = ids_for(name, ids_in_text(words.clause)) or ids_for(name, ids_in_text(words.conversation.now.said))
+    named = _named(name, words)
     return named[0] if named else _pointed_at(name, words)
+
+
+def _named(name: str, words: Words) -> list[str]:
+    """The ids in the clause, or else in the whole message, but for those that are passed over."""
+    texts = (words.clause, words.conversation.now.said)
+    meant = (ids_for(name, ids_in_text(text)) for said in texts for text in (_PASSED_OVER.sub(" ", said), said))
+    return next((ids for ids in meant if ids), [])
+
+
+def _proposed(name: str, words: Words) -> str | None:
+    """The card of the question whether to block it, where the person answers without naming any."""
+    last = words.conversation.earlier[-1:]
+    asked = last[0].answer if last and BEFORE_A_BLOCK in last[0].answer else ""
+    return next(iter(ids_for(name, ids_in_text(asked))), None)
 
 
 def _pointed_at(name: str, words: Words) -> str | None:
     """What "it" is: the one id of the newest earlier exchange that has any of the kind; of several, none."""
-    if not _POINTING.search(words.conversation.now.said):
+    said = words.conversation.now.said
+    if not (_POINTING.search(said) or _WHY.fullmatch(said)):
         return None
     for exchange in reversed(words.conversation.earlier):
         ids = _ids_of(exchange, name)
+        if len(ids) > 1 and _ASKS_OF_A_FLAG.search(words.clause):
+            ids = [one for one in ids if _is_flagged(one, exchange.answer)]
         if ids:
             return ids[0] if len(ids) == 1 else None
     summarised = ids_for(name, ids_in_text(words.conversation.background))
     return summarised[-1] if summarised else None
+
+
+def _is_flagged(one: str, answer: str) -> bool:
+    return any(one in sentence and "flagged" in sentence for sentence in split_sentences(answer))
 
 
 def _ids_of(exchange: Exchange, name: str) -> list[str]:

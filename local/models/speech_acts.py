@@ -8,144 +8,127 @@ The tests err to the side of nothing being changed. They read English, and a few
 
 import re
 
+from local.models.bans import CHANGE, any_of, forbids_a_change
+
 _FLAGS = re.IGNORECASE | re.VERBOSE
-
-
-def _any(words: str) -> str:
-    """An alternative of ``words``, which are parted by white space; "_" stands for the space within one."""
-    return "(?:" + "|".join(word.replace("_", r"\s+") for word in words.split()) + ")"
-
 
 # "According to the terms, ...": where to look, before what is asked.
 _PLACE = r"(?:according\s+to|as\s+per|per|under|based\s+on|going\s+by|in|by)\s+[\w\s&'-]{1,50},"
 # What may stand before the words that tell: "ok, so tell me: is it blocked".
 _LEAD = rf"""^\W*(?:{_PLACE}\s*)?(?:{
-    _any(
+    any_of(
         '''so and but or ok okay hey hi hello well then now please pls plz also just sorry excuse_me wait no yes thanks
         thank actually quick_question tell_me i_wonder i'm_wondering do_you_know let_me_know check
         (?:can|could)_you_(?:tell|say|check|see)(?:_me)? i_(?:want|need|would_like|'d_like)_to_know i'd_like_to_know'''
     )
 }\b[\s,:;!.-]*)*"""
-_CHANGE = (
-    _any(
-        """block freez lock cancel disabl deactivat clos shut stop open rais file filing report escalat complain disput
-        investigat do_(?:it|that|this|so|any) chang touch alter sperr bloque"""
-    )
-    + r"\w*"
-)
 _REQUEST = re.compile(
     rf"""\b(?:
-      {_any("can could would will won't wouldn't")} \s+
-        {_any("you u ya someone somebody anyone a_[a-z]+ an_[a-z]+ one_of_you")}
-    | {_any("can could may")} \s+ i \s+
-        {_any("have get ask report open file raise dispute talk speak block freeze lock cancel complain")}
-    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ {_any("want need wish demand require")}
-    | i \s* (?:'d|would) \s+ {_any("like love prefer")} | i'd
-    | {_any("would_you_mind please pls plz bitte por_favor go_ahead")}
+      {any_of("can could would will won't wouldn't")} \s+
+        {any_of("you u ya someone somebody anyone a_[a-z]+ an_[a-z]+ one_of_you")}
+    | {any_of("can could may")} \s+ i \s+
+        {any_of("have get ask report open file raise dispute talk speak block freeze lock cancel complain")}
+    | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ (?:{any_of("do really just only still")} \s+)?
+      {any_of("want need wish demand require")}
+    | i \s* (?:'d|would) \s+ {any_of("like love prefer")} | i'd
+    | {any_of("would_you_mind please pls plz bitte por_favor go_ahead")}
     )\b""",
     _FLAGS,
 )
-_DEMAND = re.compile(_LEAD + _CHANGE, _FLAGS)
+_DEMAND = re.compile(rf"{_LEAD}(?:do\s+)?{CHANGE}", _FLAGS)
 _QUESTION = re.compile(
     _LEAD
     + rf"""(?:
-      {_any("is isn't are aren't was wasn't were weren't has hasn't did didn't does doesn't am should shouldn't")}
-    | (?:{_any("since until till for from at on in to with by under of about")} \s+)?
-      {_any("why when where who whom whose what what's whats which how whether if")}
-    | {_any("have haven't had")} \s+ (?:
-          {_any("you u they we i he she it any anyone anybody someone somebody")} | (?:my|the) \s+ cards? \s+ been )
-    | {_any("do don't")} \s+ {_any("you they we i my the any")}
-    | {_any("can could may will would might")} \s+ {_any("i my it they we the he she this that")}
-    | {_any("warum wieso weshalb ist wann wer wurde por_qué está")}
+      {any_of("is isn't are aren't was wasn't were weren't has hasn't did didn't does doesn't am should shouldn't")}
+    | (?:{any_of("since until till for from at on in to with by under of about")} \s+)?
+      {any_of("why when where who whom whose what what's whats which how whether if")}
+    | {any_of("have haven't had")} \s+ (?:
+          {any_of("you u they we i he she it any anyone anybody someone somebody")} | (?:my|the) \s+ cards? \s+ been )
+    | {any_of("do don't")} \s+ {any_of("you they we i my the any")}
+    | {any_of("can could may will would might")} \s+ {any_of("i my it they we the he she this that")}
+    | {any_of("warum wieso weshalb ist wann wer wurde por_qué está")}
     )\b""",
     _FLAGS,
 )
 _HYPOTHETICAL = re.compile(
     rf"""\b(?:
-      {_any("what_if what_happens what_would_happen how_to suppose imagine thinking_of thinking_about in_case_i")}
-    | how \s+ {_any("do can would could should")} \s+ {_any("i you one we")}
-    | {_any("is_it_possible would_it_be_possible should_i do_i_have_to do_i_need_to what_does_it_mean whether")}
-    | if \s+ {_any("i you we it")}
-    | {_any("tell know say see check sure remember")} \s+ (?:me\s+)? {_any("if when who why how")}
+      {any_of("what_if what_happens what_would_happen how_to suppose imagine thinking_of thinking_about in_case_i")}
+    | how \s+ {any_of("do can would could should")} \s+ {any_of("i you one we")}
+    | {any_of("is_it_possible would_it_be_possible should_i do_i_have_to do_i_need_to what_does_it_mean whether")}
+    | {any_of("(?:do|would)_you_(?:think|believe|recommend|advise|suggest) maybe_i_should perhaps_i_should i_wonder")}
+    | if \s+ {any_of("i you we it")}
+    | {any_of("tell know say see check sure remember")} \s+ (?:me\s+)? {any_of("if when who why how")}
     )\b""",
     _FLAGS,
 )
 # "It was blocked", "you blocked my card": a report, unless it is wished for ("I want it to be blocked").
 _STATE = re.compile(
-    rf"""\b{_any("is was were are got gets been being has had have you they bank system who")} \s+
-    (?:{_any("now already just not still been my the card cards it suddenly also apparently wrongly")} \s+){{0,4}}
-    {_any("blocked frozen locked stopped declined refused rejected flagged cancell?ed deactivated gesperrt")}\b""",
+    rf"""\b{any_of("is was were are got gets been being has had have you they bank system who")} \s+
+    (?:{any_of("now already just not still been my the card cards it suddenly also apparently wrongly")} \s+){{0,4}}
+    {any_of("blocked frozen locked stopped declined refused rejected flagged cancell?ed deactivated gesperrt")}\b
+    | \b{any_of("i we he she")} \s+ (?:{any_of("already just also never")} \s+)? {any_of("blocked froze locked")}\b""",
     _FLAGS,
 )
 _WISH = re.compile(
-    rf"""\b{_any("want need like please pls plz must should have get")}\b
-    .* \b{_any("blocked frozen locked cancell?ed")}\b""",
-    _FLAGS,
-)
-_BETWEEN = _any(
-    r"""want need wish like to you u please ever yet be being get have having it my the that this any anything a an
-    card cards debit credit case [\w:.-]*\d[\w:.-]* just now actually dare go and again me for ask asking asked
-    tell telling told"""
-)
-_NOT = _any(
-    r"""do_not don'?t didn'?t(?=_ask|_want|_tell) never(?!_(?!ask|want)[a-z]+ed\b) not no_need without shouldn'?t
-    mustn'?t won'?t wouldn'?t rather_not prefer_not hate_to under_no_circumstances
-    by_no_means on_no_account instead_of rather_than no_longer nicht no_quiero"""
-)
-_NEGATED = re.compile(
-    rf"""\b{_NOT}\b (?:\s+{_BETWEEN}\b){{0,6}} \s+
-      (?: {_CHANGE} | {_any("case ticket complaint human person analyst employee colleague")}\b )
-    | \b(?:nicht|keinesfalls) \s+ \w*sperr\w*
-    | \b{_CHANGE} \s+ {_any("nothing neither none no_cards? no_more_cards?")}\b
-    | \bnothing \s+ (?:to|should\s+be) \s+ {_CHANGE}
-    | \b{_any("forget skip avoid refrain_from hold_off hold_off_on wait_with")} \s+
-      (?:{_any("about the my this that any")} \s+){{0,2}} (?:block|freez|lock|disput|complain|case)\w*
-    | \bleave \s+ (?:[\w:.-]+\s+){{1,4}}?
-      {_any("as_it_is as_they_are as_is alone active open unblocked untouched the_way_it_is the_way_they_are")}\b
-    | \bleave \s+ it \s+ (?:that\s+way|like\s+that)\b
-    | \bstop \s+ (?:the\s+)? (?:block|freez|lock)\w*
-    | \bleave \s+ {_any("it my_card the_card things? everything")}\b
-    | \bkeep \s+ (?:[\w:.-]+\s+){{1,3}}? {_any("active open working alive unblocked as_it_is as_is")}\b
-    | \b{_any("there_is there's with")} \s+ no \s+ (?:\w+\s+)? {_any("dispute complaint case block ticket")}\b
-    | \bno \s+ {_any("dispute complaint case block ticket")} \s+
-      {_any("please pls necessary needed required then from for is")}\b""",
+    rf"""\b{any_of("want need like please pls plz must should have get")}\b
+    .* \b{any_of("blocked frozen locked cancell?ed")}\b""",
     _FLAGS,
 )
 # "I did not lose it after all", "it wasn't stolen": no loss that calls for a block.
 _NO_LOSS = re.compile(
-    rf"""\b(?:{_any("did_not didn'?t have_not haven'?t was_not wasn'?t is_not isn'?t were_not never not")}) \s+
-    (?:{_any("really actually yet been get got")} \s+){{0,2}}
-    {_any("lose lost stolen misplace misplaced missing gone robbed")}\b""",
+    rf"""\b(?:{any_of("did_not didn't have_not haven't was_not wasn't is_not isn't were_not never not")}) \s+
+    (?:{any_of("really actually yet been get got")} \s+){{0,2}}
+    {any_of("lose lost stolen misplace misplaced missing gone robbed")}\b""",
     _FLAGS,
 )
-_NOT_REALLY_NEGATED = re.compile(r"\b(?:do\s+not|don'?t)\s+(?:forget|hesitate|wait|worry|mind)\b", re.IGNORECASE)
+# "CARD-1 is with me", "I bought it there": a statement. It calls for a change only by something that is amiss.
+_STATEMENT = re.compile(
+    rf"""{_LEAD}(?: (?:i|we|i'm|i've|we've|that's|it's) \s+ \w
+    | (?: {any_of("it that this they those these")} | {any_of("my the your our")} \s+ (?:[\w-]+\s+){{1,4}}?
+        | (?:{any_of("my the card payment purchase transaction")}\s+)* [\w-]*\d[\w-]* ) \s*
+      {any_of("is was are were has had will can may must should works belongs does did got")}\b )""",
+    _FLAGS,
+)
+_AMISS = re.compile(
+    rf"""\b(?: {CHANGE} | \w+n't | {any_of("not no none never nobody nothing nowhere unable without cannot")}
+    | (?:lost|los[ei]|sto[lr]e|steal|theft|thie|rob|missing|gone|mis-?laid|misplac|forg[eo]t|left|dropp|vanish|disappear
+      |snatch|nick|pinch|mugg|swip|tak|took|swallow|kept|retain|brok|damag|fault|burgl|pick-?pocket|hack|scam|phish|clon
+      |cop(?:y|ied)|skimm|leak|compromis|fraud|fak|unauthor|unknown|unfamiliar|strange|odd\b|weird|suspicious|suspect
+      |wrong|mistake|error|incorrect|twice|double|duplicate|two\s+times|second\s+time|too\s+much|overcharg|unjust
+      |unfair|refus|fail|problem|issue|trouble|unhappy|object|claim|refund|money\s+back|expos|illegal|abus|misus|cheat
+      |trick|defective|contest|somebody|someone|somehow|stranger|other\s+people|elsewhere|case|ticket|unsafe|danger
+      |risk|fell|slipp|verl|gestohl|perd|roba|reklam|falsch)\w*
+    )\b""",
+    _FLAGS,
+)
+_LOSS = re.compile(r"\b(?:lost|stole|stolen|missing|gone|robbed|misplaced)\b", re.IGNORECASE)
 _UNDOING = re.compile(
     rf"""\b(?: un-?(?:block|freez|lock)\w* | re-?(?:activat|open|instat)\w* | activate | entsperr\w* | desbloque\w*
-    | {_any("lift remove undo release take_off end cancel")} \s+
-      (?:{_any("the this that my")}\s+)? (?:\w+\s+)? {_any("block freeze lock hold")}
+    | {any_of("lift remove undo release take_off end cancel")} \s+
+      (?:{any_of("the this that my")}\s+)? (?:\w+\s+)? {any_of("block freeze lock hold")}
     )\b""",
     _FLAGS,
 )
 _SEEKS = re.compile(
     _LEAD
     + rf"""(?:
-      {_any("show list tell give find search look explain check quote read summari[sz]e display get what any details?")}
-    | {_any("zeig[a-z]* muestra")}
-    | i \s* (?:want|need|'d\s+like|would\s+like) \s+ to \s+ {_any("see know check look")}
+      {any_of("show list tell give find search look explain check quote read summari[sz]e display get")}
+    | {any_of("what any details? zeig[a-z]* muestra")}
+    | i \s* (?:want|need|'d\s+like|would\s+like) \s+ to \s+ {any_of("see know check look")}
     )\b""",
     _FLAGS,
 )
 # A clause begins behind a stop, or where the next words ask or demand: "..., please block it", "... and why".
-_OPENERS = _any(
+_OPENERS = any_of(
     """please pls just only block freeze lock cancel disable deactivate open report stop leave show list tell give find
-    look explain search check make_sure why what is was are has did do don'?t can could would which who how when i_want
-    i'd i_would i_need"""
+    look explain search check make_sure why what is was are has did do don't can could would which who how when i_want
+    i'd i_would i_need i_do i_just i_only shut close put raise dispute_(?:it|this|that|tx) (?:file|lodge)_an? keep"""
 )
 _NEW_CLAUSE = re.compile(
     rf"""(?<=[.!?;\n]) \s+
-    | \s* [,:]? \s* \b{_any("and but so then also or")}\b [\s,]+
-      (?=(?:{_any("then also please just")}\s+)* {_OPENERS}\b)
-    | , \s+ (?=(?:{_any("so but and then")}\s+)? {_OPENERS}\b)""",
+    | \s* [,:]? \s* \b{any_of("and but so then also or")}\b [\s,]+
+      (?=(?:{any_of("then also please just")}\s+)* {_OPENERS}\b)
+    | (?:[,:]|\s[\u2013\u2014-]) \s+ (?=(?:{any_of("so but and then")}\s+)? {_OPENERS}\b)""",
     _FLAGS,
 )
 # Parts that are no clauses of their own: "according to the terms, when ...", "my payments, but only the flagged ones".
@@ -160,26 +143,35 @@ def clauses_of(text: str) -> list[str]:
     """``text`` cut where a new thing is said or asked for; lists stay whole."""
     clauses: list[str] = []
     for clause in (one.strip() for one in _NEW_CLAUSE.split(text) if re.search(r"\w", one)):
-        if clauses and (_IS_PLACE.fullmatch(clauses[-1]) or _ONLY_SOME.match(clause)):
+        if clauses and _belongs_to(clauses[-1], clause):
             clauses[-1] = f"{clauses[-1].rstrip(',')}, {clause}"
         else:
             clauses.append(clause)
     return clauses
 
 
-def forbids_a_change(clause: str) -> bool:
-    """Whether ``clause`` says that something is not to be changed."""
-    return _NEGATED.search(clause) is not None and _NOT_REALLY_NEGATED.search(clause) is None
+def _belongs_to(before: str, clause: str) -> bool:
+    """Whether ``clause`` goes on with ``before``; "..., just my payments" does not where that was a ban."""
+    goes_on = _ONLY_SOME.match(clause) and not forbids_a_change(before)
+    return bool(goes_on or _IS_PLACE.fullmatch(before))
+
+
+def without_denied_loss(text: str) -> str:
+    """``text`` without what did not happen: of "it was not lost but stolen" only the theft is left."""
+    return _NO_LOSS.sub(" ", text)
 
 
 def may_ask_for_a_change(clause: str) -> bool:
     """Whether ``clause`` can be read as asking for a change, and not as a question, a report or a ban."""
-    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL, _NO_LOSS)) or forbids_a_change(clause):
+    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL)) or forbids_a_change(clause):
+        return False
+    if _NO_LOSS.search(clause) and not _LOSS.search(without_denied_loss(clause)):
         return False
     if _STATE.search(clause) and not _WISH.search(clause):
         return False
-    asks_politely = _REQUEST.search(clause) is not None
-    return asks_politely or _QUESTION.search(clause) is None
+    if _REQUEST.search(clause):
+        return True
+    return not _QUESTION.search(clause) and not (_STATEMENT.match(clause) and not _AMISS.search(clause))
 
 
 def demands(clause: str) -> bool:

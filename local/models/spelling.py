@@ -1,4 +1,4 @@
-"""Slips of the keyboard put right, so that grammar and examples know the words: "transactoins", "blok".
+"""Slips of the keyboard put right, so that grammar and examples know the words: "transactoins", "blok", "dont".
 
 A word that neither the embedding model's vocabulary nor the examples know becomes the one word of the examples that is
 one slip away from it: a letter too many, too few, another, or two changed about. Of several it stays what it is, and so
@@ -14,6 +14,12 @@ from local.models.offered_tools import examples
 _SHORTEST = 4  # letters: of shorter words too many are one slip away from each other
 _WORD = re.compile(r"(?<![\w'-])[^\W\d_]{4,}(?![\w'-])")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# Before all else: "dont" is one slip away from "done", which says the opposite.
+_CONTRACTION = re.compile(
+    r"(?<![\w'-])(?:(do|does|did|is|are|was|were|has|have|had|would|could|should|must|need|ca|wo)(?:nt|n t|'nt|n 't)"
+    r"|(i)(m|ve)|(you|they|we)(ve))(?![\w'-])",
+    re.IGNORECASE,
+)
 
 
 def spelled(text: str, is_known: Callable[[str], bool]) -> str:
@@ -28,7 +34,18 @@ def spelled(text: str, is_known: Callable[[str], bool]) -> str:
         meant = {slip for slip in _slips(word) if slip in _words()}
         return meant.pop() if len(meant) == 1 else found[0]
 
-    return _WORD.sub(put_right, text)
+    return _WORD.sub(put_right, _with_apostrophes(text))
+
+
+def _with_apostrophes(text: str) -> str:
+    """``text`` with the apostrophes of its contractions, all of the one form."""
+    text = re.sub(r"(?<=\w)[\u2019\u00b4`](?=\w)", "'", re.sub(r"\bdn'?t\b", "don't", text, flags=re.IGNORECASE))
+    return _CONTRACTION.sub(_contracted, text)
+
+
+def _contracted(found: re.Match[str]) -> str:
+    verb, *others = found.groups()
+    return f"{verb}n't" if verb else "'".join(part for part in others if part)
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """The light profile's tool router on its development sets: which tools it chooses, with which arguments.
 
-The first set and most of the second were looked at while the router was made: their figures say that nothing got worse.
-Of the second's half "unseen" no miss was looked at: its figure says how good the router is on words that nobody tuned
-it to, if they are of the same writer.
+The first set and most of the others were looked at while the router was made: their figures say that nothing got worse.
+Of a half "unseen" no miss was looked at: its figure says how good the router is on words that nobody tuned it to, if
+they are of the same writer.
 """
 
 import json
@@ -18,12 +18,13 @@ from local.models.embeddings import LazyEmbeddingModel
 from local.models.light_chat import Move, next_move
 from local.models.light_desk import Desk, desk_for
 
-FIRST, SECOND = (
+FIRST, SECOND, THIRD = (
     json.loads((Path(__file__).parent / name).read_text("utf-8"))
-    for name in ("tool_router_dev.json", "tool_router_dev_2.json")
+    for name in ("tool_router_dev.json", "tool_router_dev_2.json", "tool_router_dev_3.json")
 )
 FLOOR = 0.95
 FLOORS = {"looked-at": 0.96, "unseen": 0.93, "added": 0.96}
+FLOORS_OF_THE_THIRD = {"looked-at": 0.97, "unseen": 0.88}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,14 @@ def filled_right(case: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> boo
     )
 
 
+def assert_half_is_right(document: dict[str, Any], name: str, half: str, floor: float, desk: Desk) -> None:
+    cases = [case for case in document["cases"] if case["half"] == half]
+    misses, count = misses_of(cases, document["conversations"], desk), len(cases)
+    print(f"\n{name} set, {half}: right {count - len(misses)}/{count}")  # noqa: T201 - the figure
+    told = f"{len(misses)} of {count} are wrong" if half == "unseen" else "\n".join(misses)
+    assert len(misses) <= (1 - floor) * count, told
+
+
 def misses_of(cases: list[dict[str, Any]], conversations: dict[str, Any], desk: Desk) -> list[str]:
     """What was chosen for each case that came out wrong, in tools, in arguments or in words."""
     misses = []
@@ -82,11 +91,12 @@ def test_router_chooses_tools_and_arguments_right_on_its_first_development_set(d
 
 @pytest.mark.parametrize("half", FLOORS)
 def test_router_chooses_tools_and_arguments_right_on_each_part_of_its_second_set(desk: Desk, half: str) -> None:
-    cases = [case for case in SECOND["cases"] if case["half"] == half]
-    misses, count = misses_of(cases, SECOND["conversations"], desk), len(cases)
-    print(f"\nsecond set, {half}: right {count - len(misses)}/{count}")  # noqa: T201 - the figure
-    told = f"{len(misses)} of {count} are wrong" if half == "unseen" else "\n".join(misses)
-    assert len(misses) <= (1 - FLOORS[half]) * count, told
+    assert_half_is_right(SECOND, "second", half, FLOORS[half], desk)
+
+
+@pytest.mark.parametrize("half", FLOORS_OF_THE_THIRD)
+def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_third_set(desk: Desk, half: str) -> None:
+    assert_half_is_right(THIRD, "third", half, FLOORS_OF_THE_THIRD[half], desk)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +122,41 @@ def test_router_chooses_tools_and_arguments_right_on_each_part_of_its_second_set
         "what do I need for a dispute?",
         "I don't need a human",
         "forget about blocking it",
+        "dont block CARD-000042",
+        "I don\u2019t see why we should block CARD-000042",
+        "blocking CARD-000042 won't be necessary",
+        "please make sure CARD-000042 does not get blocked",
+        "I forbid you to block CARD-000042",
+        "my wife found the card in the washing machine",
+        "I withdraw my request to block CARD-000042",
+        "CARD-000042 must remain usable while I am abroad",
+        "CARD-000042 is safe with me",
+        "I paid TX-1 myself",
+        "The payment TX-1 was done by me.",
+        "I wanted to dispute TX-1 but it has been settled.",
+        "You have not blocked CARD-000042, have you?",
+        "neither my wife nor I blocked CARD-000042",
     ],
 )
 def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk, said: str) -> None:
     calls = next_move(Conversation("", (), Exchange(said)), desk).calls
     assert not {"block_card", "open_case"} & {call.tool for call in calls}
+
+
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [
+        ("I don't have CARD-000042 any more, block it", "block_card"),
+        ("My card was stolen, it is CARD-000042, cancel it.", "block_card"),
+        ("not sure where CARD-000042 is, block it to be safe", "block_card"),
+        ("Please don't forget to block CARD-000042, it was stolen", "block_card"),
+        ("I don't want anybody to use CARD-000042, block it", "block_card"),
+        ("changed my mind, do block CARD-000042", "block_card"),
+        ("Stop CARD-000042, but keep CARD-000077 active", "block_card"),
+        ("I did not make TX-1 so please open a case", "open_case"),
+        ("They would not give me my money back for TX-1. Please open a case.", "open_case"),
+        ("I made TX-1 only once but was charged twice, open a case", "open_case"),
+    ],
+)
+def test_negation_of_something_else_is_no_ban(desk: Desk, said: str, tool: str) -> None:
+    assert tool in {call.tool for call in next_move(Conversation("", (), Exchange(said)), desk).calls}
