@@ -23,7 +23,7 @@ from tests.stack.scripted_model import Answer, Cut, ScriptedModel, a_scripted_mo
 from tests.stack.test_failures import denied
 from tests.unit.converse_events import an_answer, text, uses
 from tests.unit.event_streams import Broken, Failing
-from turn_answering import NOT_NOW, NOT_THIS
+from turn_answering import LOOKED_UP, NOT_NOW, NOT_THIS
 
 THROTTLED = Failing("ThrottlingException", 429, "Too many requests")
 AWAY = Failing("ServiceUnavailableException", 503, "The service is away")
@@ -100,6 +100,31 @@ def test_conversation_goes_on_after_an_answer_that_failed(model: ScriptedModel, 
         assert client.ask("cut off at its limit").outcome == "failed"
         again = client.ask("well again")
     assert (again.turn, again.outcome, again.text) == (2, "answered", "All is well.")
+
+
+# What comes after a tool's result: how the model fails to tell it, and the words that say so.
+LOOKED_UP_AND: dict[str, tuple[Answer, str]] = {
+    "cut off": (an_answer("You have", reason="max_tokens"), f"You have\n\n{NOT_THIS}"),
+    "away": (AWAY, NOT_NOW),
+}
+
+
+@pytest.mark.parametrize("trouble", LOOKED_UP_AND)
+def test_person_reads_what_was_looked_up_when_the_model_does_not_come_to_tell_it(
+    stack: Stack, model: ScriptedModel, trouble: str
+) -> None:
+    person = somebody(stack)
+    card_id = put_card(stack, person.customer_id)
+    last, words = LOOKED_UP_AND[trouble]
+    model.answers[f"looked up and {trouble}"] = [uses(("list_cards", {})), *[last, uses(("list_cards", {}))] * 3]
+    with person.client() as client:
+        answer = client.ask(f"looked up and {trouble}")
+    (turn,) = turns_of(stack, answer.conversation_id)
+    (call,) = json.loads(turn.tool_calls or "")
+    assert (answer.outcome, turn.status, call["name"], call["state"]) == ("failed", "failed", "list_cards", "done")
+    assert answer.text.startswith(f"{words}\n\n{LOOKED_UP} ")
+    assert card_id in answer.text.removeprefix(words)
+    assert turn.input_tokens > 0
 
 
 # ---- the tools
