@@ -1,6 +1,6 @@
 """The investigation flow: what agents do about flagged payments, and two made-up analysts who decide on it.
 
-The analysts know the simulation's truth and decide by it, through the same API as anybody (`make cases`,
+The analysts (``analysts``) decide by the simulation's truth, through the same API as anybody (`make cases`,
 `make approve`). What an agent thinks and does is read where an analyst reads it: GET /cases/{caseId}.
 """
 
@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from uuid import uuid4
 
 from backbone.investigations import case_id_of
+from local.analysts import decide_by_truth, made_up_analysts
 from local.api_client import ApiError, ask
-from local.approvals import Approvals, decide_together
+from local.approvals import Approvals
 from local.cases import Cases
-from local.people import Person, create_person, sign_in, user_pool
 from local.stack import Stack
 
 # What the bus carries of an investigation, for the queue that is opened before the first payment is streamed.
@@ -31,7 +30,6 @@ EVENTS = (
     "CaseEscalated",
     "CaseClosed",
 )
-_FOR_FRAUD = frozenset({"block_card", "refund"})
 _PATIENCE_SECONDS = 90.0
 _BETWEEN_LOOKS_SECONDS = 0.2
 _LINGER_SECONDS = 3.0
@@ -115,7 +113,8 @@ def play_investigations(
     ``queue`` (URL) holds the events of ``EVENTS`` since before the suspects were streamed.
     """
     played = [Investigated(suspect) for suspect in suspects]
-    desks, cases = _analysts(stack)
+    desks = made_up_analysts(stack)
+    cases = Cases(ask, stack.outputs["CasesUrl"], desks[0].token)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while any(one.ending is None for one in played) and time.monotonic() < deadline:
         for one in played:
@@ -125,18 +124,6 @@ def play_investigations(
         time.sleep(_BETWEEN_LOOKS_SECONDS)
     closed = sum(one.ending in ("approval", "release") for one in played)
     return Investigations(played, _events(stack, queue, {one.suspect.case_id for one in played}, closed))
-
-
-def _analysts(stack: Stack) -> tuple[list[Approvals], Cases]:
-    """Two made-up analysts, for where two must approve; the first looks at the cases."""
-    cognito, pool = stack.client("cognito-idp"), user_pool(stack.outputs)
-    tokens = []
-    for _ in range(2):
-        name = f"made-up-analyst-{uuid4().hex[:8]}"
-        password = create_person(cognito, pool, Person(name, "analyst", ""))
-        tokens.append(sign_in(cognito, pool, name, password))
-    desks = [Approvals(ask, stack.outputs["ApprovalsUrl"], token) for token in tokens]
-    return desks, Cases(ask, stack.outputs["CasesUrl"], tokens[0])
 
 
 def _look(one: Investigated, cases: Cases, on_step: Callable[[Investigated, Json], None]) -> bool:
@@ -158,14 +145,10 @@ def _decide(
 ) -> None:
     """Decides on all that waits for these cases, by their truth."""
     by_case = {one.suspect.case_id: one for one in played}
-    for action in desks[0].waiting():
-        one = by_case.get(action.get("caseId", ""))
-        if one is None:
-            continue
-        is_right = one.suspect.is_fraud == (action["action"] in _FOR_FRAUD)
-        decision = "approve" if is_right else "reject"
-        status = decide_together(desks, action["actionId"], decision, "Played by the demo.")
+    is_fraud = {case_id: one.suspect.is_fraud for case_id, one in by_case.items()}
+    for action, status in decide_by_truth(desks, is_fraud, "Played by the demo."):
         if status is not None:
+            one = by_case[action["caseId"]]
             one.decisions.append(f"{action['action']}: {status}")
             on_decision(one, dict(action), status)
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evaluation.investigation.analysts import Analysts, analysts
 from evaluation.investigation.baselines import Tally, agent, always_escalate, threshold_only
 from evaluation.investigation.case_files import CaseFile, case_file, case_rows, has_ended
+from local.analysts import decide_by_truth, made_up_analysts
+from local.approvals import Approvals
 from local.models.description import describe
 from local.models.profile import LIGHT, Profile, ProfileError, profile_from
 from local.process import EngineProcess
@@ -81,13 +82,13 @@ def play(stack: Stack, profile: Profile, wanted: int) -> list[CaseFile]:
     traffic = make_traffic(customers=CUSTOMERS, transactions=TRANSACTIONS, now=now, seed=SEED)
     backfill(stack.client("dynamodb"), stack.outputs["ProfilesTableName"], traffic.history, now)
     backfill_cards(stack.client("dynamodb"), stack.outputs["CardsTableName"], CUSTOMERS)
-    people, flags = analysts(stack), list[Flag]()
+    desks, flags = made_up_analysts(stack), list[Flag]()
     patience = _PATIENCE_SECONDS.get(profile.name, _SLOW_PATIENCE_SECONDS)
     for number, day in enumerate(days_of(traffic), 1):
         put_entries(stack.client("kinesis"), stack.outputs["TransactionsStreamName"], [entry(one[0]) for one in day])
         flags += await_scores(stack, day)
         truth = {flag.transaction_id: flag.is_fraud for flag in flags}
-        await_ends(stack, people, truth, patience)
+        await_ends(stack, desks, truth, patience)
         print(f"· day {number}: {len(day):,} payments; {len(flags)} flagged so far, all investigated", file=sys.stderr)
         if len(flags) >= wanted:
             break
@@ -135,7 +136,7 @@ def _scored(stack: Stack, transaction_ids: Sequence[str]) -> list[dict[str, Any]
     return found
 
 
-def await_ends(stack: Stack, people: Analysts, truth: dict[str, bool], patience: float) -> None:
+def await_ends(stack: Stack, desks: Sequence[Approvals], truth: dict[str, bool], patience: float) -> None:
     """Has the analysts decide until every flagged transaction's investigation has come to its one end."""
     last_ended, since = -1, time.monotonic()
     while True:
@@ -143,7 +144,8 @@ def await_ends(stack: Stack, people: Analysts, truth: dict[str, bool], patience:
         ended = sum(has_ended(rows[one]) for one in truth if one in rows)
         if ended == len(truth):
             return
-        decided = people.decide({row["caseId"]["S"]: name for name, row in rows.items()}, truth)
+        is_fraud = {rows[one]["caseId"]["S"]: truth[one] for one in truth if one in rows}
+        decided = list(decide_by_truth(desks, is_fraud, "By the simulation's truth."))
         if ended != last_ended or decided:
             last_ended, since = ended, time.monotonic()
         elif time.monotonic() - since > patience:

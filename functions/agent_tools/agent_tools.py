@@ -33,6 +33,7 @@ from aws_lambda_powertools.tracing import Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
+from backbone.action_rows import ActionRowsByCard
 from backbone.case_rows import CaseIndex, CaseRows
 from backbone.clients import client
 from backbone.documents import DocumentBucket
@@ -55,7 +56,6 @@ from evidence_tools import review_card, review_past_cases, review_terminal
 from index_search import IndexSearch
 from knowledge_base_search import KnowledgeBaseSearch
 from occasions import Occasion
-from proposal_rows import ActionRows
 from tool_answers import ToolAnswer, failed, refused
 from tool_arguments import ArgumentRefusedError, read_arguments
 from tool_session import AGENT, MalformedSessionError, Session, read_session
@@ -106,7 +106,7 @@ tracer = Tracer()
 metrics = Metrics()
 settings = from_environment(Settings)
 cards = CardRows(client("dynamodb"), settings.cards_table_name, settings.cards_index_name)
-actions = ActionRows(client("dynamodb"), settings.actions_table_name, settings.actions_card_index_name)
+actions = ActionRowsByCard(client("dynamodb"), settings.actions_table_name, settings.actions_card_index_name)
 cases = CaseRows(client("dynamodb"), settings.cases_table_name)
 transactions = TransactionRows(client("dynamodb"), settings.transactions_table_name, settings.transactions_index_name)
 paid_transactions = TransactionChangeRows(

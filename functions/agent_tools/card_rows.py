@@ -72,7 +72,14 @@ class CardRows:
 
     def note_published(self, card: Card) -> None:
         """The bus has the event: the row forgets it, unless it keeps another by now."""
-        forget_event(self.client, self.table, {"cardId": {"S": card.card_id}}, card.event_to_publish)
+        written_if(
+            self.client.update_item,
+            TableName=self.table,
+            Key={"cardId": {"S": card.card_id}},
+            UpdateExpression="REMOVE eventToPublish",
+            ConditionExpression="eventToPublish = :published",
+            ExpressionAttributeValues={":published": {"S": card.event_to_publish}},
+        )
 
     def _read(self, keys: list[dict[str, Any]]) -> list[Card]:
         if not keys:
@@ -81,18 +88,6 @@ class CardRows:
         if answer.get("UnprocessedKeys"):
             raise Retryable(f"{self.table} left cards unread")
         return [_card(item) for item in answer["Responses"].get(self.table, [])]
-
-
-def forget_event(client: Any, table: str, key: dict[str, Any], event_to_publish: str | None) -> None:
-    """Removes a published event from its row, if it is still the one there. Raises Retryable."""
-    written_if(
-        client.update_item,
-        TableName=table,
-        Key=key,
-        UpdateExpression="REMOVE eventToPublish",
-        ConditionExpression="eventToPublish = :published",
-        ExpressionAttributeValues={":published": {"S": event_to_publish}},
-    )
 
 
 def _card(item: Item) -> Card:

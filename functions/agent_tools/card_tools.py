@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from backbone import contracts
-from backbone.actions import OPEN
+from backbone.actions import Action
 from backbone.errors import Retryable
 from backbone.outbox import Bus, as_text, publish_kept
 from occasions import Occasion, build_event
-from proposals import Action, Actions, Wish, facts_of, proposal_of, standing_proposal, tell_proposed, view_of
+from proposals import Actions, Wish, facts_of, proposal_of, standing_proposal, tell_proposed, view_of
 from tool_answers import ToolAnswer, counted, done, moment, money, proposed, refused, sentence
 from tool_session import AGENT, Session
 
@@ -201,7 +201,7 @@ def _propose(action: Action, card: Card, session: Session, actions: Actions, bus
         because = ", because no agent blocks a card by itself"
     facts = [f"Blocking {name_of(card, session)} needs an analyst's approval{because}."]
     facts += facts_of(action, "The card stays active until then; without an approval nothing is done.")
-    if action.status in OPEN:
+    if action.is_open:
         facts.append("If it is urgent, call the bank.")
     return proposed(facts, {"action": view_of(action), "cards": [_view(card)]})
 

@@ -9,11 +9,12 @@ import json
 from dataclasses import replace
 from typing import Any, Protocol
 
+from backbone.actions import Action
 from backbone.errors import Retryable
-from backbone.outbox import Bus, publish_kept
+from backbone.outbox import Bus, told
 from backbone.transaction_changes import FRAUD, GENUINE, PaidTransaction, released
 from occasions import Occasion, cause_of
-from proposals import Action, Actions, Wish, facts_of, proposal_of, standing_proposal, tell_proposed, view_of
+from proposals import Actions, Wish, facts_of, proposal_of, standing_proposal, tell_proposed, view_of
 from tool_answers import ToolAnswer, done, money, proposed, refused
 from tool_session import Session
 from transaction_tools import no_such_transaction
@@ -130,8 +131,7 @@ def _told(paid: PaidTransaction, paid_transactions: PaidTransactions, bus: Bus) 
     kept = paid.event_to_publish
     if kept is not None and json.loads(kept)["detail-type"] != _RELEASED:
         raise Retryable(f"{paid.transaction_id} was changed a moment ago, which is not told yet")
-    publish_kept(kept, bus, lambda event: paid_transactions.note_published(paid.transaction_id, event))
-    return replace(paid, event_to_publish=None)
+    return told(paid, paid.transaction_id, paid_transactions, bus)
 
 
 def _proposed(action: Action, paid: PaidTransaction, actions: Actions, bus: Bus) -> ToolAnswer:

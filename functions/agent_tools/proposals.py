@@ -9,42 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backbone import contracts
-from backbone.actions import OPEN
+from backbone.actions import Action
 from backbone.outbox import Bus, as_text, publish_kept
 from occasions import Occasion, build_event
 from tool_answers import moment
 from tool_session import Session
 
-PROPOSED = "proposed"
 # Somebody decides within a day, or nothing is done.
 ACTION_LIFETIME_SECONDS = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What was proposed and waits for an analyst; ``expires_at`` in epoch seconds.
-
-    ``amount_minor`` is what is at stake, in minor units: of a transaction its amount; of a card what was spent with it
-    lately, and ``spent`` the same in words, by currency. ``causation_depth`` is its ActionProposed's.
-    """
-
-    action_id: str
-    action: str
-    customer_id: str
-    card_id: str
-    reason: str
-    amount_minor: int
-    spent: str | None
-    proposed_by: str
-    person_id: str
-    case_id: str | None
-    correlation_id: str
-    status: str
-    created_at: str
-    expires_at: int
-    transaction_id: str | None = None
-    causation_depth: int = 0
-    event_to_publish: str | None = None
 
 
 class Actions(Protocol):
@@ -57,14 +29,16 @@ class Actions(Protocol):
     def add(self, action: Action) -> Action:
         """Keeps ``action`` and its event; answers what stands there, which is an earlier one where there was one."""
 
-    def note_published(self, action: Action) -> None: ...
+    def note_published(self, action_id: str, event_to_publish: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is to be done, for a proposal: ``action`` is block_card, release_transaction or refund.
 
-    ``reason`` stands on the row, ``why`` in the event, where words are wanted; see Action for the rest.
+    ``reason`` stands on the row, ``why`` in the event, where words are wanted. ``amount_minor`` is what is at stake, in
+    minor units: of a transaction its amount; of a card what was spent with it lately, and ``spent`` the same in words,
+    by currency.
     """
 
     action: str
@@ -102,7 +76,7 @@ def proposal_of(action_id: str, wish: Wish, occasion: Occasion) -> Action:
         person_id=session.person_id,
         case_id=session.case_id,
         correlation_id=session.correlation_id,
-        status=PROPOSED,
+        status="proposed",
         created_at=contracts.timestamp(occasion.now),
         expires_at=int(occasion.now) + ACTION_LIFETIME_SECONDS,
         transaction_id=wish.transaction_id,
@@ -131,12 +105,12 @@ def standing_proposal(
 
 def tell_proposed(action: Action, actions: Actions, bus: Bus) -> None:
     """Publishes the proposal's event, if the bus does not have it yet. Raises Retryable."""
-    publish_kept(action.event_to_publish, bus, lambda _: actions.note_published(action))
+    publish_kept(action.event_to_publish, bus, lambda event: actions.note_published(action.action_id, event))
 
 
 def facts_of(action: Action, until_then: str) -> list[str]:
     """How a proposal stands; ``until_then`` is a sentence on what is so while it waits."""
-    if action.status not in OPEN:
+    if not action.is_open:
         return [f"The request, action {action.action_id}, was {action.status}."]
     return [
         f"The request waits for an analyst as action {action.action_id} until {moment(action.expires_at)}.",

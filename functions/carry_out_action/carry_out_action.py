@@ -23,7 +23,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backbone import contracts
-from backbone.action_rows import ActionRows, ActionsByCard
+from backbone.action_rows import ActionRowsByCard
 from backbone.card_block_rows import CardBlockRows
 from backbone.case_rows import CaseRows
 from backbone.clients import client
@@ -50,8 +50,7 @@ tracer = Tracer()
 metrics = Metrics()
 settings = from_environment(Settings)
 desk = Desk(
-    actions=ActionRows(client("dynamodb"), settings.actions_table_name),
-    waiting=ActionsByCard(client("dynamodb"), settings.actions_table_name, settings.actions_card_index_name),
+    actions=ActionRowsByCard(client("dynamodb"), settings.actions_table_name, settings.actions_card_index_name),
     cards=CardBlockRows(
         client("dynamodb"), settings.cards_table_name, settings.actions_table_name, settings.transactions_table_name
     ),

@@ -11,7 +11,7 @@ does nothing. Knows no AWS: where things are kept is an argument.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from backbone.actions import Action, Occasion, rejected
@@ -19,7 +19,7 @@ from backbone.card_blocks import ACTIVE, Block, Card, block_of
 from backbone.cases import Case
 from backbone.contracts import Cause, Event, timestamp
 from backbone.errors import Rejected, Retryable
-from backbone.outbox import Bus, publish_kept
+from backbone.outbox import Bus, publish_kept, told
 from backbone.transaction_changes import FRAUD, GENUINE, PaidTransaction, refunded, released
 
 type Result = Literal["done", "nothing_to_do"]
@@ -29,15 +29,12 @@ class Actions(Protocol):
     """Keeps actions. Each raises Retryable where it cannot now."""
 
     def get(self, action_id: str) -> Action | None: ...
+    def of_card(self, card_id: str) -> Iterator[Action]:
+        """Those about a card that wait for a decision; one of this second may be missing."""
+
     def close(self, before: Action, after: Action) -> bool: ...
     def finish(self, action_id: str, done_at: str, result: str) -> None: ...
     def note_published(self, action_id: str, event_to_publish: str) -> None: ...
-
-
-class WaitingActions(Protocol):
-    """Which actions wait for a card, perhaps a moment behind. Raises Retryable where it cannot now."""
-
-    def of_card(self, card_id: str) -> Iterator[str]: ...
 
 
 class Cards(Protocol):
@@ -71,7 +68,6 @@ class Desk:
     """What carrying out needs: where things are kept, and the bus."""
 
     actions: Actions
-    waiting: WaitingActions
     cards: Cards
     transactions: Transactions
     cases: Cases
@@ -121,8 +117,8 @@ def _approved_action(approval: Event, actions: Actions) -> Action:
     action = actions.get(data["actionId"])
     if action is None or action.status not in ("approved", "done"):
         raise Rejected(f"action {data['actionId']}: no approval stands on its row")
-    told = (data["action"], data["customerId"], data.get("cardId"), data.get("transactionId"), tuple(data["decidedBy"]))
-    if told != (action.action, action.customer_id, action.card_id, action.transaction_id, action.decided_by):
+    said = (data["action"], data["customerId"], data.get("cardId"), data.get("transactionId"), tuple(data["decidedBy"]))
+    if said != (action.action, action.customer_id, action.card_id, action.transaction_id, action.decided_by):
         raise Rejected(f"action {action.action_id}: the event says something else than its row")
     if action.action not in _STEPS:
         raise Rejected(f"action {action.action_id}: nobody here can {action.action}")
@@ -142,7 +138,7 @@ def _block(action: Action, desk: Desk, cause: Cause) -> Carried:
         block = block_of(card, action, transaction_id, cause)
         if not desk.cards.block(block):
             raise Retryable(f"{card.card_id}, or what its block rests on, was changed by somebody else meanwhile")
-        card = _told_card(block.card, desk)
+        card = told(block.card, card.card_id, desk.cards, desk.bus)
     return _DONE if card.change_id == action.action_id else _DONE_BY_ANOTHER
 
 
@@ -151,12 +147,7 @@ def _card_of(action: Action, desk: Desk) -> Card:
     card = desk.cards.get(action.card_id) if action.card_id is not None else None
     if card is None or card.customer_id != action.customer_id:
         raise Rejected(f"action {action.action_id}: {action.customer_id} has no card {action.card_id}")
-    return _told_card(card, desk)
-
-
-def _told_card(card: Card, desk: Desk) -> Card:
-    publish_kept(card.event_to_publish, desk.bus, lambda event: desk.cards.note_published(card.card_id, event))
-    return replace(card, event_to_publish=None)
+    return told(card, card.card_id, desk.cards, desk.bus)
 
 
 def _transaction_behind(action: Action, cases: Cases) -> str | None:
@@ -199,21 +190,14 @@ def _transaction_of(action: Action, desk: Desk) -> PaidTransaction:
     paid = desk.transactions.get(action.transaction_id) if action.transaction_id is not None else None
     if paid is None or paid.customer_id != action.customer_id:
         raise Rejected(f"action {action.action_id}: {action.customer_id} has no transaction {action.transaction_id}")
-    return _told_transaction(paid, desk)
+    return told(paid, paid.transaction_id, desk.transactions, desk.bus)
 
 
 def _change(before: PaidTransaction, after: PaidTransaction, action: Action, desk: Desk) -> Carried:
     if not desk.transactions.write(before, after, action.action_id):
         raise Retryable(f"{before.transaction_id}, or its action, was changed by somebody else meanwhile")
-    _told_transaction(after, desk)
+    told(after, after.transaction_id, desk.transactions, desk.bus)
     return _DONE
-
-
-def _told_transaction(paid: PaidTransaction, desk: Desk) -> PaidTransaction:
-    publish_kept(
-        paid.event_to_publish, desk.bus, lambda event: desk.transactions.note_published(paid.transaction_id, event)
-    )
-    return replace(paid, event_to_publish=None)
 
 
 # ---- what else waits for the same
@@ -224,9 +208,8 @@ def _close_others(action: Action, desk: Desk, occasion: Occasion) -> None:
 
     One that is too new to be found here does no harm: once approved, it is carried out as nothing to do.
     """
-    for action_id in desk.waiting.of_card(action.card_id or ""):
-        other = desk.actions.get(action_id)
-        if other is None or not other.is_open or not _asks_the_same(other, action):
+    for other in desk.actions.of_card(action.card_id or ""):
+        if not _asks_the_same(other, action):
             continue
         _publish(other, desk)
         ended = rejected(other, (), "nothing_to_do", occasion)

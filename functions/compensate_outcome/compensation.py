@@ -23,7 +23,7 @@ from backbone.card_blocks import BLOCKED, Card, Unblock, unblock_of
 from backbone.cases import Case
 from backbone.contracts import Cause, Event, timestamp
 from backbone.errors import Rejected, Retryable
-from backbone.outbox import Bus, publish_kept
+from backbone.outbox import Bus, told
 from backbone.transaction_changes import (
     FRAUD,
     GENUINE,
@@ -104,7 +104,7 @@ def compensate(closed: Event, desk: Desk, cause: Cause) -> Result:
         return "forgotten"
     if paid.customer_id != closed.data["customerId"]:
         raise Rejected(f"case {closed.data['caseId']} and transaction {transaction_id} are not one customer's")
-    settled = _settled(_told(paid, desk), closed, desk.transactions)
+    settled = _settled(told(paid, transaction_id, desk.transactions, desk.bus), closed, desk.transactions)
     # Read after that was written: from then on nobody blocks it for what this contradicts.
     card = _own_card(paid, desk)
     if settled is None:
@@ -121,8 +121,8 @@ def _require_that_it_was_closed_so(closed: Event, cases: Cases) -> None:
     """An event that ``close_case`` did not make moves nobody's money."""
     data = closed.data
     case = cases.get(data["caseId"])
-    told = (data["outcome"], data["transactionId"], data["customerId"], data["closedAt"])
-    if case is None or told != (case.outcome, case.transaction_id, case.customer_id, case.closed_at):
+    said = (data["outcome"], data["transactionId"], data["customerId"], data["closedAt"])
+    if case is None or said != (case.outcome, case.transaction_id, case.customer_id, case.closed_at):
         raise Rejected(f"case {data['caseId']} was not closed as the event says")
 
 
@@ -160,7 +160,9 @@ def _reverse_refund(paid: PaidTransaction, desk: Desk, cause: Cause) -> bool:
 def _own_card(paid: PaidTransaction, desk: Desk) -> Card | None:
     """The card that paid, whose events are out - whatever stands now: an end may be left that was not told."""
     card = desk.cards.get(paid.card_id)
-    return None if card is None or card.customer_id != paid.customer_id else _told_card(card, desk)
+    if card is None or card.customer_id != paid.customer_id:
+        return None
+    return told(card, card.card_id, desk.cards, desk.bus)
 
 
 def _unblock(card: Card | None, paid: PaidTransaction, desk: Desk, cause: Cause) -> bool:
@@ -171,7 +173,7 @@ def _unblock(card: Card | None, paid: PaidTransaction, desk: Desk, cause: Cause)
     unblock = unblock_of(card, action_id, paid.transaction_id, _case_of(paid), cause)
     if not desk.cards.unblock(unblock):
         raise Retryable(f"{card.card_id}, or what stands, was changed by somebody else meanwhile")
-    _told_card(unblock.card, desk)
+    told(unblock.card, card.card_id, desk.cards, desk.bus)
     return True
 
 
@@ -213,17 +215,4 @@ def _case_of(paid: PaidTransaction) -> str:
 def _change(before: PaidTransaction, after: PaidTransaction, desk: Desk) -> None:
     if not desk.transactions.write(before, after):
         raise Retryable(f"{before.transaction_id} was changed by somebody else meanwhile")
-    _told(after, desk)
-
-
-def _told(paid: PaidTransaction, desk: Desk) -> PaidTransaction:
-    """The transaction, whose events are out."""
-    publish_kept(
-        paid.event_to_publish, desk.bus, lambda event: desk.transactions.note_published(paid.transaction_id, event)
-    )
-    return replace(paid, event_to_publish=None)
-
-
-def _told_card(card: Card, desk: Desk) -> Card:
-    publish_kept(card.event_to_publish, desk.bus, lambda event: desk.cards.note_published(card.card_id, event))
-    return replace(card, event_to_publish=None)
+    told(after, after.transaction_id, desk.transactions, desk.bus)

@@ -1,4 +1,4 @@
-"""Proposed actions in moto, written by the code of agent_tools that proposes them, and analysts who decide."""
+"""Proposed actions in moto, written by the code that agent_tools proposes them by, and analysts who decide."""
 
 import json
 import time
@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import proposal_rows
-import proposals
 from backbone import contracts
 from backbone.action_rows import ActionRows
 from backbone.actions import Action, seen_digest
@@ -26,9 +24,9 @@ CORRELATION = "chat-1"
 def put_action(resources: Resources, *, keeps_its_event: bool = False, **changes: Any) -> str:
     """Proposes to block CARD-000042, whose customer asked for it with 1,200.00 EUR spent lately; returns its id.
 
-    ``keeps_its_event``: the bus did not take ActionProposed. ``changes`` are fields of agent_tools' Action.
+    ``keeps_its_event``: the bus did not take ActionProposed. ``changes`` are fields of the action.
     """
-    action = proposals.Action(
+    action = Action(
         action_id=str(uuid4()),
         action="block_card",
         customer_id=OWNER,
@@ -47,7 +45,7 @@ def put_action(resources: Resources, *, keeps_its_event: bool = False, **changes
     action = replace(action, **changes)
     if keeps_its_event:
         action = replace(action, event_to_publish=proposal_of(action.action_id))
-    proposal_rows.ActionRows(resources.client("dynamodb"), "actions", "byCard").add(action)
+    ActionRows(resources.client("dynamodb"), "actions").add(action)
     return action.action_id
 
 

@@ -7,7 +7,7 @@ call of somebody's and their next.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from backbone.actions import OPEN, Action
+from backbone.actions import Action
 from backbone.card_blocks import ACTIVE, BLOCKED, Block, Card, Unblock
 from backbone.cases import Case
 from backbone.transaction_changes import FRAUD, GENUINE, PaidTransaction
@@ -30,8 +30,11 @@ class FakeApprovedActions(FakeActions):
             self.rows[action_id] = replace(action, status="done", event_to_publish=None)
             self.results[action_id] = result
 
-    def of_card(self, card_id: str) -> Iterator[str]:
-        yield from [one.action_id for one in self.rows.values() if one.card_id == card_id and one.status in OPEN]
+    def of_card(self, card_id: str) -> Iterator[Action]:
+        """ActionRowsByCard's: which they are is asked once, what has become of each as it comes."""
+        for action_id in [one.action_id for one in self.rows.values() if one.card_id == card_id and one.is_open]:
+            if self.rows[action_id].is_open:
+                yield self.rows[action_id]
 
     def is_approved(self, action_id: str) -> bool:
         action = self.rows.get(action_id)

@@ -6,10 +6,11 @@ The same holds for the rows in memory by which the interleavings are tested.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from backbone.action_rows import ActionIndex, ActionRows, Attempt, AttemptRows, Trail
+from backbone.action_rows import ActionIndex, ActionRows, ActionRowsByCard, Attempt, AttemptRows, Trail
 from backbone.actions import Action, Occasion, approved, half_approved, rejected
 from backbone.errors import Retryable
 from tests.unit.action_builder import ANNA, BEN, action_in, proposal_of, put_action
@@ -165,6 +166,33 @@ def test_what_agent_tools_proposes_is_read_with_whom_it_goes_back_to(
     )
     assert (action.proposed_by, action.person_id, action.case_id) == ("agent", SESSION["personId"], case)
     assert (action.correlation_id, action.amount_minor) == (SESSION["correlationId"], 0)
+
+
+def test_action_is_read_as_it_was_added_and_stands_where_it_is_added_again(resources: Resources) -> None:
+    rows = ActionRows(resources.client("dynamodb"), "actions")
+    proposed = action_in(resources, put_action(resources, keeps_its_event=True, case_id=SESSION["personId"]))
+    bare = replace(proposed, action_id=str(uuid4()), amount_minor=0, spent=None, card_id=None, causation_depth=3)
+    whole = approved(half_approved(replace(proposed, action_id=str(uuid4())), ANNA), BEN, OCCASION)
+    for action in (bare, whole):
+        assert rows.add(action) == action
+        assert rows.add(replace(action, reason="lost")) == action
+        assert rows.get(action.action_id) == action
+
+
+def test_actions_of_a_card_are_those_that_wait_as_of_now(resources: Resources) -> None:
+    rows = ActionRowsByCard(resources.client("dynamodb"), "actions", "byCard")
+    first, second, third = (action_in(resources, put_action(resources)) for _ in range(3))
+    put_action(resources, card_id="CARD-000043")
+    assert rows.close(first, rejected(first, (), "nothing_to_do", OCCASION))
+    half = half_approved(second, ANNA)
+    assert rows.close(second, half)
+    found = rows.of_card("CARD-000042")
+    assert next(found) == third
+    assert list(found) == [half]
+    ended = rows.of_card("CARD-000042")
+    assert next(ended) == third
+    assert rows.close(half, rejected(half, (), "nothing_to_do", OCCASION))
+    assert list(ended) == []
 
 
 def test_step_and_attempt_are_written_together_or_not_at_all(resources: Resources) -> None:

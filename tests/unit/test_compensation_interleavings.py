@@ -111,7 +111,7 @@ class World:
         cards = replace(self.cards, interrupt=interrupt, at_read=delivery.at_read)
         if isinstance(delivery.what, str):
             approval = approval_of(self.actions.rows[action_id_of(delivery.what)])
-            desk = carrying_out.Desk(self.actions, self.actions, cards, transactions, self.cases, bus)
+            desk = carrying_out.Desk(self.actions, cards, transactions, self.cases, bus)
             carrying_out.carry_out(approval, desk, contracts.caused_by(approval, 0.0, "carry_out_action"))
             return
         closed = closed_event(self.closings[delivery.what])
@@ -266,9 +266,7 @@ def test_forged_approval_and_verdict_reach_nothing() -> None:
     world.actions.rows.clear()
     world.cases.rows.clear()
     for forged in (approval_of(an_action(ACTIONS[0])), closed_event(world.closings[0])):
-        desk: Any = carrying_out.Desk(
-            world.actions, world.actions, world.cards, world.transactions, world.cases, world.bus
-        )
+        desk: Any = carrying_out.Desk(world.actions, world.cards, world.transactions, world.cases, world.bus)
         run: Any = carrying_out.carry_out
         if forged.detail_type == "CaseClosed":
             frauds = FakeFrauds(world.transactions)

@@ -14,11 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.actions import OPEN, Action, Cause, Status
 from backbone.errors import Retryable
-from backbone.table_calls import Item, number_of, pages, tried, written_if
+from backbone.table_calls import Item, item_of, number_of, pages, tried, written_if
 
 _PAGE = 100
-# Every attribute that a step may change.
-_CHANGING = ("status", "halfApprovedBy", "decidedBy", "decidedAt", "cause", "eventToPublish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,17 @@ class ActionRows:
         key = {"actionId": {"S": action_id}}
         answer = tried(self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
         return _action(answer["Item"]) if "Item" in answer else None
+
+    def add(self, action: Action) -> Action:
+        """Keeps the action with its event; the one that stands there where it was kept before. Raises Retryable."""
+        condition = "attribute_not_exists(actionId)"
+        item = _item(action)
+        if written_if(self.client.put_item, TableName=self.table, Item=item, ConditionExpression=condition):
+            return action
+        kept = self.get(action.action_id)
+        if kept is None:
+            raise Retryable(f"{self.table}: action {action.action_id} was there and is gone")
+        return kept
 
     def decide(self, before: Action, after: Action, now: float, trail: "Trail") -> bool:
         """Writes an analyst's decision with its attempt, before the action expires; see ``_step``."""
@@ -100,7 +109,7 @@ class ActionRows:
 
         Raises Retryable, after which nothing is known.
         """
-        values = {name: value for name, value in _changing(after).items() if value is not None}
+        values = _changing(after)
         condition = "#status = :before AND attribute_not_exists(eventToPublish)"
         said = {":before": {"S": before.status}} | {f":{name}": value for name, value in values.items()}
         if when is not None:
@@ -165,23 +174,27 @@ class ActionIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionsByCard:
-    """The index ``index`` (cardId, status) of the table ``table`` behind ``client`` (boto3 "dynamodb"): keys alone.
+class ActionRowsByCard(ActionRows):
+    """The table with its index ``card_index`` (cardId, status), which holds keys alone."""
 
-    It may be a second behind: who changes what it finds reads the row again.
-    """
+    card_index: str
 
-    client: Any
-    table: str
-    index: str
+    def of_card(self, card_id: str) -> Iterator[Action]:
+        """Those about a card that wait for a decision, as of now; one of this second may be missing. Raises Retryable.
 
-    def of_card(self, card_id: str) -> Iterator[str]:
-        """The ids of the actions about a card that wait for a decision; at most 1 MB of them. Raises Retryable."""
+        The index, at most 1 MB of it a status, says which they are; what has become of each says its row.
+        """
+        for action_id in self._waiting(card_id):
+            found = self.get(action_id)
+            if found is not None and found.is_open:
+                yield found
+
+    def _waiting(self, card_id: str) -> Iterator[str]:
         for status in OPEN:
             answer = tried(
                 self.client.query,
                 TableName=self.table,
-                IndexName=self.index,
+                IndexName=self.card_index,
                 KeyConditionExpression="cardId = :card AND #status = :status",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={":card": {"S": card_id}, ":status": {"S": status}},
@@ -260,12 +273,43 @@ def _transacted(client: Any, items: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _changing(action: Action) -> dict[str, dict[str, Any] | None]:
-    """The attributes of a row that a step may change; None for those that the action does not have."""
-    texts = (action.status, action.half_approved_by, None, action.decided_at, action.cause, action.event_to_publish)
-    said = {name: None if text is None else {"S": text} for name, text in zip(_CHANGING, texts, strict=True)}
-    people = {"L": [{"S": person} for person in action.decided_by]}
-    return said | {"decidedBy": people if action.decided_at is not None else None}
+def _item(action: Action) -> dict[str, Any]:
+    """The row of an action."""
+    kept = item_of(
+        {
+            "actionId": action.action_id,
+            "action": action.action,
+            "customerId": action.customer_id,
+            "cardId": action.card_id,
+            "transactionId": action.transaction_id,
+            "reason": action.reason,
+            "amountMinor": action.amount_minor,
+            "spent": action.spent,
+            "proposedBy": action.proposed_by,
+            "personId": action.person_id,
+            "caseId": action.case_id,
+            "correlationId": action.correlation_id,
+            "causationDepth": action.causation_depth or None,
+            "createdAt": action.created_at,
+            "expiresAt": action.expires_at,
+        }
+    )
+    return kept | _changing(action)
+
+
+def _changing(action: Action) -> dict[str, dict[str, Any]]:
+    """The attributes of a row that a step may change, as far as the action has them."""
+    texts = {
+        "status": action.status,
+        "halfApprovedBy": action.half_approved_by,
+        "decidedAt": action.decided_at,
+        "cause": action.cause,
+        "eventToPublish": action.event_to_publish,
+    }
+    said: dict[str, dict[str, Any]] = {name: {"S": text} for name, text in texts.items() if text is not None}
+    if action.decided_at is not None:
+        said["decidedBy"] = {"L": [{"S": person} for person in action.decided_by]}
+    return said
 
 
 def _action(item: Item) -> Action:

@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/prescriptive-guidance/latest/cloud-design-patterns/t
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import Field, replace
+from typing import Any, ClassVar, Protocol
 
 from backbone import contracts
 from backbone.contracts import Event
@@ -18,6 +19,21 @@ class Bus(Protocol):
     """Publishes events; answers the reason per event id for those that were not taken."""
 
     def publish(self, events: Sequence[Event]) -> Mapping[str, str]: ...
+
+
+class Keeping(Protocol):
+    """A dataclass that keeps an event which the bus may not have yet."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # which makes it one, for ``replace``
+
+    @property
+    def event_to_publish(self) -> str | None: ...
+
+
+class Rows(Protocol):
+    """Where rows are kept. Raises Retryable where it cannot now."""
+
+    def note_published(self, key: str, event_to_publish: str, /) -> None: ...
 
 
 def as_text(event: Event) -> str:
@@ -39,3 +55,9 @@ def publish_kept(kept: str | None, bus: Bus, note_published: Callable[[str], Non
     if reasons:
         raise Retryable(f"{detail_type} was not taken: {reasons[event.metadata.event_id]}")
     note_published(kept)
+
+
+def told[Row: Keeping](row: Row, key: str, rows: Rows, bus: Bus) -> Row:
+    """``row``, whose id in ``rows`` is ``key``, once its events are out. Raises Retryable."""
+    publish_kept(row.event_to_publish, bus, lambda event: rows.note_published(key, event))
+    return replace(row, event_to_publish=None)
