@@ -2,7 +2,8 @@
 
 Starts an embedded AWS of its own, deploys, streams, measures, stops. Prints records a second from the first put to the
 last row, the ratio to scoring the same rows with the model alone, and the time from put_record to the row for single
-records on an otherwise idle stack. Local figures: they compare changes to this project, not AWS.
+records on an otherwise idle stack; then what each function's cold start adds to its clients' (``cold_imports``). Local
+figures: they compare changes to this project, not AWS.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from benchmarks.cold_imports import cold_imports
 from features import CardProfile, TerminalProfile, compute_features
 from fraud_model import FraudModel, load
 from local.process import PROJECT, EngineProcess
@@ -44,6 +46,7 @@ def main() -> int:
             stream(stack, traffic.transactions[:WARM_UP_RECORDS])  # the functions' cold starts
             streamed = records / stream(stack, traffic.transactions[WARM_UP_RECORDS:])
             latencies = [put_to_row(stack, traffic.transactions[0]) for _ in range(SINGLE_RECORDS)]
+            imports = cold_imports(stack)
     cuts = statistics.quantiles(latencies, n=20)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, model {model.version}")
     print(f"records streamed              {records:>10,}")
@@ -52,6 +55,9 @@ def main() -> int:
     print(f"ratio to the bare model       {streamed / bare:>10.4f}")
     print(f"put_record to row, p50        {cuts[9] * 1000:>10.1f} ms")
     print(f"put_record to row, p95        {cuts[18] * 1000:>10.1f} ms")
+    print("\ncold import, processor ms    function  boto3 + clients  ratio")
+    for one in imports:
+        print(f"  {one.name:28}{one.seconds * 1000:7.0f}{one.clients_alone * 1000:17.0f}{one.ratio:7.2f}")
     return 0
 
 
