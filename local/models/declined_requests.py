@@ -2,19 +2,22 @@
 
 What keeps a customer's data from others is not here: the tools know whose session it is and a change waits for a yes.
 This lets the local models decline in words, at once, instead of letting a tool refuse or a small model be talked round.
-English only, and wordings that are not foreseen get through to where the protection is.
+Almost only English, and wordings that are not foreseen get through to where the protection is.
 """
 
 import re
 
 from local.models.conversation_ids import ids_in_text
+from local.models.others_affairs import CHIEF, goes_for_others
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _LONGEST_PIECE = 500  # characters
 
 _RULES = r"(?:instruction|rule|guideline|prompt|polic|restriction|safeguard|security|guardrail|limitation)\w*"
 _APPROVAL = r"(?:approv|confirm|authori[sz]|verif)\w*"
-_CHIEF = r"(?:admin\w*|analyst|manager|supervisor|director|boss|officer|developer|engineer|auditor|superuser|operator)"
+_CONSENT = r"(?:confirmations?|approval|authori[sz]ation|verification|questions?|yes)"
+# What an analyst decides, or a yes, does not come about without them.
+_DECIDING = r"(?:release|refund|pay|approve|mark|clear|decide|settle|block|freeze|open|delete|close|remove)"
 _OVERRIDING = re.compile(
     rf"""
       \b(?:ignore|disregard|forget|override|bypass|circumvent|overwrite)\s+(?:\w+\s+){{0,4}}(?:{_RULES}|{_APPROVAL})
@@ -24,65 +27,58 @@ _OVERRIDING = re.compile(
     | \byour\s+(?:\w+\s+)?(?:instructions|prompt|guidelines|configuration|source\s+code)\b
     | \b(?:previous|above|prior|earlier)\s+(?:instructions|rules|prompt)\b
     | \b(?:repeat|print|output)\s+(?:\w+\s+){{0,3}}above\b
-    | ^\W*(?:system|assistant|developer|admin|tool|instructions?)\s*[:>\]]
+    | ^\W*(?:(?:note|message)\s+(?:to|for)\s+(?:the\s+)?)?
+      (?:system|assistant|model|bot|developer|debug|admin|tool|instructions?)\s*[:>\]]
     | </?(?:system|assistant|user|tool\w*|instructions?|prompt)\b | <\| | \[/?inst\]
     # another part to play
     | \byou\s+are\s+(?:now|no\s+longer)\b | \bfrom\s+now\s+on\s*,?\s+you\b | \bdo\s+anything\s+now\b
-    | (?:^|[.!?;,]\s*|\b(?:please|you|now|and|then|to)\s+)(?:act\s+(?:as|like)|pretend|role-?\s?play|simulate)\b
-    | \b(?:developer|debug|admin|god|root|maintenance|unrestricted|dan)\s+mode\b | \bjailbreak | \bsudo\b
+    | (?:^|[.!?;,]\s*|\b(?:please|you|now|and|then|to)\s+)
+      (?:act\s+(?:as|like)|role-?\s?play|simulate|pretend(?=\s*(?:$|[,.]|to\b|(?:that\s+)?(?:you|there|we|it|this|i\s+am|i['\u2019]m)\b)))\b
+    | \b(?:developer|debug|test|demo|admin|god|root|maintenance|unrestricted|dan)\s+mode\b | \bjailbreak | \bsudo\b
     | \bnew\s+(?:instructions?|rules?)\s*:
     # the yes that a change needs
-    | \b(?:skip|skipping|no\s+need\s+(?:for|to)|avoid)\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|ask\b)
+    | \b(?:skip|skipping|no\s+need\s+(?:for|to)|avoid|omit|drop|spare\s+me)\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|ask\b)
+    | \b(?:skip|skipping|omit|leave\s+out|jump)\s+(?:\w+\s+){{0,3}}
+      (?:{_CONSENT}|steps?|formalit\w+|procedure|review|{CHIEF})\b
+    | \b(?:do\s+not|don['\u2019]?t)\s+(?:bother|annoy|trouble|pester|want|need|require)\s+(?:me\s+)?(?:with\s+|for\s+)?
+      (?:an?\s+|the\s+|your\s+|any\s+)?(?:confirmations?|approval|verification)\b
+    | \b(?:no|zero)\s+(?:more\s+|further\s+)?{_CONSENT}\s+(?:is\s+|are\s+)?
+      (?:(?:needed|necessary|required|asked)\b|(?:please|pls)\b(?!\s+about))
+    | \balready\s+(?:\w+\s+){{0,2}}(?:confirmed|approved|agreed|authori[sz]ed|said\s+yes)\b.*\b(?:so|then|hence)\s+
+      (?:just\s+|please\s+)?(?:{_DECIDING}|skip|do|go|proceed)\b
+    | \b{_DECIDING}\b[^,;:]*\b(?:without|behind|bypassing)\s+(?:\w+\s+){{0,3}}(?:analysts?|review|supervisor)\b
+    | \b(?:bypass|circumvent)\w*\s+(?:\w+\s+){{0,3}}(?:analysts?|review|check\w*)\b
+    | \bno\s+analyst\s+(?:\w+\s+){{0,2}}(?:see|know|check|look|review|involved)\b
+    | \b(?:ohne|sin|sans)\s+(?:\w+\s+){{0,2}}
+      (?:r\u00fcckfrage|nachfrage|best\u00e4tigung|zustimmung|zu\s+fragen|confirma\w+|preguntar|demander)
+    | \b(?:ignorier|vergiss|ignora|olvida|oublie)\w*\s+(?:\w+\s+){{0,3}}
+      (?:anweisung|regel|instruc|regla|consigne|r\u00e8gle)
     | ^(?!.*\b(?:charged|paid|made|used|taken|took|debited|with?drawn|withdrew|bought|booked)\b)
-      .*\bwithout\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|asking|checking)
+      .*\bwithout\s+(?:\w+\s+){{0,4}}(?:{_APPROVAL}|asking|checking|questions?)
     | \b(?:do\s+not|don['\u2019]?t|never)\s+(?:bother\s+)?ask\w*\s+(?:\w+\s+){{0,2}}
       (?:(?:to|for)\s+(?:\w+\s+)?(?:{_APPROVAL}|yes\b|permission) | again\b | first\b)
+    | \b(?:confirmations?|consent|approvals?)\s+(?:steps?\s+)?
+      (?:(?:is|are|has|have)\s+(?!missing|needed|required)|counts?\b)
+    | \b(?:treat|consider|counts?|regard)\s+(?:\w+\s+){{0,3}}(?:as\s+|for\s+)?(?:my\s+)?(?:{_APPROVAL}|consent|yes)\b
+    | \b(?:you\s+have|here\s+is|i\s+give\s+you)\s+my\s+(?:\w+\s+)?(?:{_APPROVAL}|consent|yes|ok|permission)\b
+    | \b{_APPROVAL}\s*=\s*\w | \bhereby\s+{_APPROVAL} | \bauto-?\s?(?:approv|confirm)
+    | \b(?:has|have)\s+(?:already\s+)?(?:confirmed|approved|authori[sz]ed)\s+
+      (?:(?:it|everything|all)\b|(?:this|that)(?=\W*$|\s*[,;:]))
+    | \bthe\s+(?:user|customer|client)\s+(?:has\s+|had\s+)?(?:already\s+)?
+      (?:said\s+(?:yes|ok)|confirmed|approved|agreed|consented)\b
+    | \b(?:no|without|not\s+make|skip)\s+(?:an?\s+|the\s+|any\s+)?(?:dialog(?:ue)?|proposals?)\b
+    | \b(?:stop|quit)\s+asking\b | \b(?:do\s+not|don['\u2019]?t)\s+(?:you\s+)?dare\s+(?:to\s+)?ask
+    | \b(?:do\s+not|don['\u2019]?t)\s+make\s+me\s+(?:{_APPROVAL}|say\s+yes|agree)
+    | \byes\s+to\s+(?:everything|all|anything)\b | \b(?:{_APPROVAL}|agree\w*|yes)\s+(?:\w+\s+){{0,3}}in\s+advance\b
+    | \b{_DECIDING}\b[^,;:]*\b(?:silently|secretly|yourself)\b
     | \b(?:approve|authori[sz]e)\s+(?:it|this|that|the\s+\w+|everything|them)\s+(?:yourself|for\s+me|on\s+my\s+behalf)
-    | \b(?:approved|authori[sz]ed|confirmed)\s+by\s+(?:the|my|an?|your)\s+{_CHIEF}\b
+    | \b(?:approved|authori[sz]ed|confirmed)\s+by\s+(?:the|my|an?|your)\s+{CHIEF}\b
     | \b(?:raise|lift|remove|increase|disable|change|set)\s+(?:the|your|my|any)\s+(?:approval|confirmation|safety)\b
     # the machinery
     | \bselect\s+[\w*,\s]+\s+from\s+\w+ | \b(?:drop|truncate)\s+table\b
+    | [{{\[]\s*["']\w+["']\s*:
     | \b(?:call|run|use)\s+(?:the\s+)?(?:tool|function)\b
     | \b(?:list_cards|list_transactions|explain_flag|search_documents|open_case|block_card)\b
-    """,
-    _FLAGS,
-)
-
-_RELATIVE = r"""(?:neighbou?r|wife|husband|spouse|partner|girlfriend|boyfriend|ex|colleague|co-?worker|boss
-    |friend|brother|sister|mother|father|mum|mom|dad|son|daughter|uncle|aunt|cousin|grandmother|grandfather|parents?|roommate|flatmate|ceo|president)"""
-_SOMEBODY = rf"(?:(?:my|his|her|their|our|the)\s+(?:ex-?\s?|former\s+)?{_RELATIVE}s?)"
-_CUSTOMERS = r"(?:customer|client|user|account\s+holder|cardholder)s?"
-_STRANGERS = rf"""(?:(?:an)?other\s+{_CUSTOMERS} | different\s+{_CUSTOMERS}
-    | (?:all|every)\s+(?:of\s+)?(?:the\s+|your\s+|other\s+)?{_CUSTOMERS}
-    | (?:some(?:one|body)|other\s+people|every(?:one|body)|any(?:one|body))(?:\s+else)?['\u2019]s)"""
-_AFFAIRS = r"""(?:card|transaction|payment|purchase|spending|account|data|detail|document|contract|file|statement
-    |balance|case|record|history)s?"""
-_NAME = r"""(?-i:\b(?!(?:What|Where|Who|It|That|Here|There|Let|Today|Yesterday|\w+day|January|February|March|April|May
-    |June|July|August|September|October|November|December)\b)[A-Z][a-z]+(?:\s[A-Z][a-z]+)?)"""
-_MONEY_AFFAIRS = r"(?:cards?|card\s+numbers?|transactions?|payments?|purchases?|spending|accounts?|balance|data)"
-_DEEDS = r"(?:spend|spent|bought|buy|paid|pay)"
-_CLAIMED = rf"(?:{_CHIEF}|employee|police\w*|root|tester|investigator|owner\s+of\s+(?:the\s+)?bank|ceo)"
-_OF_OTHERS = re.compile(
-    rf"""
-      \b{_STRANGERS}(?!\w)
-    | \b{_SOMEBODY}(?:['\u2019]s?)\s+(?:\w+\s+){{0,2}}{_AFFAIRS}\b | \b{_SOMEBODY}\s+{_AFFAIRS}\b
-    | \b{_AFFAIRS}\s+(?:\w+\s+){{0,2}}(?:of|belonging\s+to|owned\s+by|made\s+by)\s+{_SOMEBODY}\b
-    | ^(?!.*\bmy\s+(?:\w+\s+)?{_AFFAIRS})
-      .*\b(?:what|which|where|when|how\s+much|did|does|has|have)\b.*\b{_SOMEBODY}\b.*\b(?:{_AFFAIRS}|{_DEEDS})\b
-    | {_NAME}['\u2019]s\s+{_MONEY_AFFAIRS}\b | \b{_MONEY_AFFAIRS}\s+of\s+{_NAME}\b
-    | \b(?:what|where|when|which|how\s+much|how\s+many|did|has)\s+(?:\w+\s+){{0,2}}{_NAME}\s+(?:has\s+|had\s+)?
-      (?:spen[dt]|spends|bought|buys?|purchased?)\b
-    | \b(?:belong\w*\s+to|owned\s+by)\s+(?:{_SOMEBODY}|some(?:one|body)\s+else|another)\b
-    | \b(?:what|which|how\s+many)\s+{_AFFAIRS}\b.*\b{_SOMEBODY}\b
-    | \b(?:his|her)\s+(?:\w+\s+)?{_AFFAIRS}\b | \btheir\s+(?:\w+\s+)?(?:card|transaction|payment|account|balance)s?\b
-    | \b(?:all|every|any)\s+(?:the\s+)?{_AFFAIRS}\s+(?:in|of|at|from)\s+(?:the|this|your)\s+(?:bank|system|database)\b
-    | \b(?:entire|whole|customer)\s+database\b
-    # somebody else's part
-    | \b(?:switch|change|set|log\s*in|sign\s*in|impersonat\w*)\s+(?:\w+\s+){{0,4}}
-      (?:customer|session|identity|{_CHIEF})\b
-    | \b(?:i\s+am|i['\u2019]m)\s+(?:actually\s+|really\s+|now\s+)?
-      (?:an?|the|your)\s+(?:\w+['\u2019]?\w*\s+){{0,2}}{_CLAIMED}\b
-    | \b(?:as|this\s+is)\s+(?:an?|the|your)\s+(?:bank\s+|system\s+)?(?:admin\w*|analyst|developer|superuser|auditor)\b
     """,
     _FLAGS,
 )
@@ -108,7 +104,7 @@ def overrides_the_rules(text: str) -> bool:
 
 def is_about_others(text: str) -> bool:
     """Whether ``text`` is about the cards, payments or papers of somebody else, or claims to be somebody else."""
-    return any(_OF_OTHERS.search(piece) for piece in _pieces(text))
+    return any(map(goes_for_others, _pieces(text)))
 
 
 def _pieces(text: str) -> list[str]:

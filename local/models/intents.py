@@ -15,6 +15,7 @@ from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_in_text
 from local.models.declined_requests import why_declined
 from local.models.light_desk import Desk
+from local.models.others_affairs import without_others_not_meant
 from local.models.speech_acts import (
     clauses_of,
     demands,
@@ -80,11 +81,11 @@ def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = Fals
 
 
 def _of_oneself(said: str, conversation: Conversation) -> str:
-    """``said`` with a customer's id, which is not declined and so is that of this conversation, as "me"."""
+    """``said`` with an id of this conversation's customer as "me", and without others that it says are not meant."""
     for one in ids_in_text(said):
         if one.kind == "customer" and one.text in conversation.background:
             said = re.sub(rf"(?:\bcustomer\s+)?{re.escape(one.text)}", "me", said, flags=re.IGNORECASE)
-    return said
+    return without_others_not_meant(said)
 
 
 def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
