@@ -13,8 +13,8 @@ BEFORE_A_BLOCK = (
 )
 
 _NAMES_A_CARD = re.compile(
-    r"\d{2,}|\b(?:debit|credit|ending|ends|other|one|the (?:first|second)|(?:first|second) card|both|visa"
-    r"|master\s?card|maestro|gold|business|virtual)\b",
+    r"\d{2,}|\b(?:debit|credit|ending|ends|other|one|the (?:first|second|third|last)|(?:first|second|third) card|both"
+    r"|visa|master\s?card|maestro|gold|business|virtual)\b",
     re.IGNORECASE,
 )
 # "Not lost, stolen": the same card for another reason.

@@ -45,7 +45,7 @@ _BETWEEN = any_of(
     i we he she they it my our your the this these those them him her us any anything a an anyone anybody someone
     somebody anyone_(?:else|there) card cards debit credit payment transaction purchase
     [\w:.-]*\d[\w:.-]* just now right_now right_away already actually really simply even either immediately
-    automatically go and again me another new formal official further more such is are should would"""
+    automatically go and again left me another new formal official further more such is are should would"""
 )
 # "I don't have it, block it" and "not my payment, ...", without their commas, are no bans.
 _HAVING = r"(?!_have_(?:it|my|the|this|that|[\w-]*\d))"
@@ -82,6 +82,7 @@ _BAN = re.compile(
     | \b(?:i|we) (?:'ll|'d|\s+will|\s+would)? (?:\s+{any_of("like want need have")}\s+to)? \s+
       {any_of("keep continue go_on")} \s+ {any_of("using paying_with")}\b
     | \bstop \s+ (?:the\s+)? (?:block|freez|lock)ing
+    | \b(?:rather|better) \s+ not \W* $ | \b(?:i|we) \s+ disagree \b | \bnot \s+ worth \s+ (?:it|the\s+\w+)\b
     # "no case", where it is all that is said of it
     | \b{any_of("there_is there's with")} \s+ no \s+ (?:\w+\s+)? {_CASE}\b
     | \bno \s+ (?:\w+\s+)? {_CASE} (?: \s* (?:[.!,;]|$) | \s+
@@ -118,12 +119,26 @@ _WITHDRAWAL = re.compile(
       \b{any_of("turned_up reappeared resurfaced got_it_back have_it_back has_it_back have_it_again")}\b
     | \bhave \s+ (?:it|my\s+card(?:\s+back)?|the\s+card(?:\s+back)?|[\w-]*\d) \s+
       {any_of("with_me here in_my_hands? again")}\b
+    | \b(?:it|card|[\w-]*\d) (?:\s+is|'s) \s+ (?:{any_of("still safely safe right all all_along now back")} \s+)*
+      {any_of("right_here here_with_me with_me in_front_of_me next_to_me beside_me in_my_hands?")}\b
+    | \b(?:it|card|[\w-]*\d) (?:\s+is|'s) \s+ (?:{any_of("still safely safe all_along now back")} \s+)*
+      {any_of("at_home in_my_(?:pocket|bag|wallet|purse|hand|drawer|car|jacket)")} \b
+      (?!.*\b{any_of("stolen stole lost gone missing")}\b)
+    | \b{any_of("felt saw spotted noticed discovered located")} \s+ {any_of("it my_card the_card")} \s+
+      {any_of("in on under behind at")}\b
+    | ^\W*(?:{any_of("hang_on wait hold_on oh no stop ok")}\W+)+ i (?:\s+have|'ve) \s+ (?:got\s+)? it \W* $
+    | \bfound \s+ (?:the|my|a|its) \s+ (?:receipt|invoice|bill|order|booking\s+confirmation)\b
+    | \b(?:i|we|he|she|wife|husband) (?:'ve|\s+have|\s+has)? \s+ (?:already\s+)? got \s+
+      (?:{_PAYMENT}|my\s+money|the\s+money) \s+ (?:refunded|back|reimbursed)\b
+    # a bare "then don't"
+    | ^\W*(?:{any_of("then so please no just well ok oh")}\W+)* {any_of("don't do_not")} \W*
+      (?:{any_of("please then thanks")}\W*)?$
     | \bhere \s+ it \s+ is\b | \b(?:lost|stolen|gone|missing) \s+ after \s+ all\b""",
     _FLAGS,
 )
 # A payment that is the person's own. Something may yet be wrong with it: "it was me, but they charged me twice".
 _OWN = re.compile(
-    rf"""^(?!.*\b(?:but|twice|double|wrong|never|not|no|\w+n't|too\s+much|only)\b
+    rf"""^(?!.*\b(?:but|twice|double|wrong|never|not|no(?!\W+(?:that|it|this)\b)|\w+n't|too\s+much|only)\b
       (?!\s+(?:need|worr|problem|case|disput|fraud|action)))
     .*\b(?: gave \s+ (?:me\s+)? (?:my\s+|the\s+)? money \s+ back
     | i (?:'m|\s+am) \s+ (?:\w+\s+)? {any_of("fine happy ok okay content")} \s+ with \s+ {_PAYMENT}
@@ -162,6 +177,8 @@ _REPORT = re.compile(
         )
     }
       \s+ {CHANGE}
+    | {any_of("nobody no_one none_of_you")} {_ASIDE} \s+
+      {any_of("blocked froze locked stopped opened raised filed disputed changed touched did")}
     | (?:neither|nor) \s+ (?:[\w:.-]+\s+){{1,4}}? (?:blocked|froze|locked|stopped|disputed|opened)
     | (?: did (?:\s+[\w:.-]+){{0,3}}? \s+ not | didn't (?:\s+(?:you|i|we|they|anyone|somebody|someone|he|she))? ) {
         _ASIDE

@@ -16,6 +16,7 @@ from local.models.conversation_ids import ids_in_text
 from local.models.declined_requests import why_declined
 from local.models.light_desk import Desk
 from local.models.others_affairs import without_others_not_meant
+from local.models.pointing import only_points, plainly_pointed
 from local.models.speech_acts import (
     clauses_of,
     demands,
@@ -23,7 +24,7 @@ from local.models.speech_acts import (
     seeks_information,
     undoes,
 )
-from local.models.tool_router import UNSUPPORTED
+from local.models.tool_router import UNSUPPORTED, without_ids
 
 _CERTAIN, _LIKELY = 0.45, 0.28  # scores from which a clause, and a whole message, ask for a tool
 _POSSIBLE = 0.2  # ... from which a tool may be meant, for all that the router knows
@@ -35,7 +36,13 @@ _IS_ABOUT_A_BANK = re.compile(
     r"|flag|alert|suspicious|fraud|stol|steal|lost|risk|score|karte|zahlung|tarjeta|pago|it|that|those|them|[a-z]+-\w*\d)",
     re.IGNORECASE,
 )
-_COORDINATION = re.compile(r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+", re.IGNORECASE)
+_COORDINATION = re.compile(
+    r"\s*,?\s+(?:and|plus|as well as|along with|together with)\s+|,\s+(?=(?:my|the|all)\b)", re.IGNORECASE
+)
+# "And what did I pay in that time?", of which the message before tells.
+_SAME_SPAN = re.compile(
+    r"\b(?:that|the\s+same|same)\s+(?:time|period|span|days|dates|range|timeframe)\b", re.IGNORECASE
+)
 _BARE_QUESTION = re.compile(
     r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué"
     r"|(?:for )?what(?:(?: is| was)? the)? reason)"
@@ -43,13 +50,15 @@ _BARE_QUESTION = re.compile(
     re.IGNORECASE,
 )
 _WHY = re.compile(r"\b(?:why|how|what for|warum|por qué)\b", re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:cards|payments|transactions|purchases|charges|documents)\b", re.IGNORECASE)
+_SHOW_THEM = re.compile(r"\b((?:show|list|tell|give)(?:\s+me)?)\s+them\b", re.IGNORECASE)
 _FAVOUR = 0.1
 _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
-_SHORT = 6  # words of a message that may lean on the one before
+_SHORT = 8  # words of a message that may lean on the one before
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
 _LEANS = re.compile(
-    r"^\W*(?:and|what about|how about|only|just|or|also|why|more|tell me more|details?|(?:the\s+)?same"
+    r"^\W*(?:and|what about|how about|only|just|now|then|or|also|why|more|tell me more|details?|(?:the\s+)?same"
     r"|since|on|in|for|no,?|the other|und)\b",
     re.IGNORECASE,
 )
@@ -62,6 +71,8 @@ class Intent:
     kind: str
     clause: str
     score: float
+    part: str = ""  # of a clause that asks for several tools, what asks for this one
+    before: tuple[str, ...] = ()  # the clauses of a look-up that this one goes on with
 
 
 def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = False) -> list[Intent]:
@@ -73,11 +84,18 @@ def intents_of(conversation: Conversation, desk: Desk, *, must_call: bool = Fals
     intents: list[Intent] = []
     for last, exchange in zip((None, *exchanges), exchanges, strict=False):
         declined = why_declined(exchange.said, conversation.background) is not None
-        intents = [] if declined else _read(_of_oneself(exchange.said, conversation), last, intents, desk)
+        read = [] if declined else _read(_of_oneself(exchange.said, conversation), last, intents, desk)
+        intents = _of_the_same_span(read, intents)
     if must_call and not any(intent.kind in desk.tools for intent in intents):
         said = conversation.now.said
         return [_best(said, desk, clauses_of(said), among=tuple(desk.tools))]
     return intents
+
+
+def _of_the_same_span(intents: Sequence[Intent], before: Sequence[Intent]) -> list[Intent]:
+    """``intents``, those of "that time" with the clauses ``before``, where it is told."""
+    told = tuple(one.clause for one in before)
+    return [replace(one, before=one.before or told) if _SAME_SPAN.search(one.clause) else one for one in intents]
 
 
 def _of_oneself(said: str, conversation: Conversation) -> str:
@@ -90,7 +108,7 @@ def _of_oneself(said: str, conversation: Conversation) -> str:
 
 def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk) -> list[Intent]:
     """What ``said`` asks for after the exchange ``last``, which asked for ``before``."""
-    clauses = _with_what_follows(clauses_of(said))
+    clauses = _with_nouns(_with_what_follows(clauses_of(said)))
     certain = [intent for clause in clauses for intent in _coordinated(clause, desk) if intent.score >= _CERTAIN]
     hostile = [intent for intent in certain if intent.kind == "hostile"]
     if hostile:
@@ -122,6 +140,15 @@ def _with_what_follows(clauses: Sequence[str]) -> list[str]:
     return joined
 
 
+def _with_nouns(clauses: Sequence[str]) -> list[str]:
+    """``clauses`` with the noun of an earlier one for "them": "don't block my cards, but show me them"."""
+    told: list[str] = []
+    for clause in clauses:
+        nouns = _SEVERAL.findall(" ".join(told))
+        told.append(_SHOW_THEM.sub(rf"\1 my {nouns[-1]}", clause) if nouns else clause)
+    return told
+
+
 def _is_banned(intent: Intent, clauses: Sequence[str], desk: Desk) -> bool:
     """Whether another clause says not to change anything, and the one of ``intent`` does not ask for it in words."""
     bans = any(forbids_a_change(clause) for clause in clauses)
@@ -144,14 +171,15 @@ def _coordinated(clause: str, desk: Desk) -> list[Intent]:
     is_sure = whole.kind in kinds and all(part.score >= _CERTAIN for part in parts)
     is_sure = is_sure and not any(_BARE_QUESTION.fullmatch(part.clause) for part in parts)
     if len(kinds) == len(parts) > 1 and are_lookups and is_sure:
-        return [replace(part, clause=clause) for part in parts]
+        return [replace(part, clause=clause, part=part.clause) for part in parts]
     return [whole]
 
 
 def _least_score(intent: Intent, desk: Desk) -> float:
     if intent.kind not in desk.tools:
         return _LIKELY_TALK
-    return _LIKELY if _IS_ABOUT_A_BANK.search(intent.clause) else _CERTAIN
+    is_about_a_bank = _IS_ABOUT_A_BANK.search(intent.clause) or plainly_pointed(intent.clause) != intent.clause
+    return _LIKELY if is_about_a_bank else _CERTAIN
 
 
 def _best(
@@ -209,7 +237,7 @@ def _merged(intents: Sequence[Intent], said: str) -> list[Intent]:
     """One intent for each tool; the one of several clauses is read in the whole message."""
     merged: dict[str, Intent] = {}
     for intent in intents:
-        merged[intent.kind] = replace(intent, clause=said) if intent.kind in merged else intent
+        merged[intent.kind] = replace(intent, clause=said, part="") if intent.kind in merged else intent
     return list(merged.values())
 
 
@@ -223,10 +251,12 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
     if _BARE_QUESTION.fullmatch(said):
         return _asked_why(said, last, desk)
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
-    if is_new or not _LEANS.match(said) or len(said.split()) > _SHORT:
+    if (is_new and not only_points(without_ids(said))) or not _LEANS.match(said) or len(said.split()) > _SHORT:
         return []
     return [
-        replace(one, clause=f"{one.clause} {said}" if desk.takes_words(one.kind) else said)
+        replace(one, clause=f"{one.clause} {said}")
+        if desk.takes_words(one.kind)
+        else replace(one, clause=said, part="", before=(one.clause, *one.before))
         for one in tools
         if not desk.tools[one.kind].changes
     ]

@@ -28,13 +28,14 @@ from local.models.embeddings import normalised
 from local.models.intents import Intent, intents_of, is_torn, possible_tools
 from local.models.light_desk import Desk
 from local.models.slot_filling import Words, cards_known, fill
-from local.models.speech_acts import clauses_of
+from local.models.speech_acts import clauses_of, plainly_requested
 from local.models.spelling import spelled
 from local.models.tool_router import UNSUPPORTED
 
 _MOST_CALLS = 3
 _ALL_CARDS = re.compile(
-    r"\b(?:all|both|every|each)\b(?:\s+\w+){0,2}\s+(?:cards?|one)\b|\bthem\s+(?:all|both)\b", re.IGNORECASE
+    r"\b(?:all|both|every|each)\b(?:\s+\w+){0,2}\s+(?:cards?|one)\b|\bthem\s+(?:all|both)\b|\b(?:all|both)\s+of\s+(?:them|these|those)\b",
+    re.IGNORECASE,
 )
 
 type Json = dict[str, Any]
@@ -82,11 +83,12 @@ def next_move(conversation: Conversation, desk: Desk, *, must_call: bool = False
 
 
 def _spelled(conversation: Conversation, desk: Desk) -> Conversation:
-    """``conversation`` with the slips in the person's words put right."""
+    """``conversation`` with the slips in the person's words put right, and requests that look like questions."""
     model = desk.model.get()
 
     def put_right(exchange: Exchange) -> Exchange:
-        return replace(exchange, said=spelled(exchange.said, lambda word: model.count_tokens(word) == 1))
+        said = spelled(exchange.said, lambda word: model.count_tokens(word) == 1)
+        return replace(exchange, said=plainly_requested(said))
 
     earlier = tuple(map(put_right, conversation.earlier))
     return replace(conversation, earlier=earlier, now=put_right(conversation.now))
@@ -101,7 +103,9 @@ def _move_for(conversation: Conversation, wanted: Sequence[Intent], desk: Desk) 
     for intent in wanted:
         if intent.kind in done:
             continue
-        arguments = fill(desk.schemas[intent.kind], Words(intent.clause, conversation, desk.today))
+        arguments = fill(
+            desk.schemas[intent.kind], Words(intent.clause, conversation, desk.today, intent.part, intent.before)
+        )
         every = _every_card(intent, conversation, desk)
         if every:
             calls += [Call(intent.kind, arguments | {"cardId": card}) for card in every]

@@ -14,6 +14,7 @@ from typing import Any
 from local.models.asked_questions import BEFORE_A_BLOCK
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_for, ids_in_text, kind_of_parameter
+from local.models.pointing import at_place, by_amount, place_in
 from local.models.sentences import split_sentences
 from local.models.spans_of_time import days_back
 from local.models.speech_acts import without_denied_loss
@@ -27,7 +28,10 @@ _REASONS = {
     "details": r"""\b(?:details|data|numbers?|information|pin)\b .* \b(?:stolen|stole|leak\w*|copied)\b
         | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
     "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
-        | mugg\w* | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
+        | mugg\w*
+        | (?:some(?:one|body)|stranger|they|he|she)\s+(?:has\s+|have\s+)?(?:took|taken|grabbed)\s+
+          (?:it|the\s+card|card-)
+        | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
         | disappeared | vanished | left | nowhere | verloren | perd\w+
@@ -38,29 +42,38 @@ _REASONS = {
         | (?:did\s*n[o']?t|never|not)\s+(?:make|made|do|did|buy|bought|authori[sz]e\w*) | don'?t\s+recogni[sz]e
         | (?:strange|odd|weird|unknown|unfamiliar|unusual)\s+(?:payment|charge|transaction|purchase|debit|booking)s?
         | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
-          (?:is|has|was|keeps|used|uses|using|bought|shopping) )\b""",
+          (?:is|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
 }
 _FLAGGED = re.compile(
-    r"\b(?:flagged|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|risky"
+    r"\b(?:flagged|flags|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|alarms?|h(?:old|eld)\s+(?:back|up)|look\w*\s+off|risky"
     r"|verd\w*chtig\w*|sospechos\w*)\b",
     re.IGNORECASE,
 )
 _POINTING = re.compile(
-    r"\b(?:it|its|that|this|them|those|these|(?:the|that|this|said|same)\s+(?:one|card|transaction|payment|purchase|charge|booking|debit)"
+    r"\b(?:it|its|(?:that|this)(?!\s+(?:time|period|day|week|weekend|month|quarter|year|morning|afternoon|evening)\b)|them|those|these|(?:the|that|this|said|same)\s+(?:one|card|transaction|payment|purchase|charge|booking|debit|flag|score|alert|severity)"
     r"|other\s+one|sie|es|la)\b",
     re.IGNORECASE,
 )
+_ALIKE = re.compile(r"\blike\s+(?:this|that|it|these|those)(?:\s+one)?\b", re.IGNORECASE)
 _WHY = re.compile(r"\W*(?:but|and|so)?\W*(?:why|how come|how so)\W*", re.IGNORECASE)
 _ASKS_OF_A_FLAG = re.compile(r"\b(?:why|how come|flag\w*|suspicious|alert|warning|wrong|matter)\b", re.IGNORECASE)
-_THE_OTHER = re.compile(r"\b(?:the\s+)?other\s+(?:one|card)\b", re.IGNORECASE)
+_THE_OTHER = re.compile(r"\b(?:the\s+)?other\s+(?:one|card|payment|transaction|purchase|charge)\b", re.IGNORECASE)
+_ANOTHER_CARD = re.compile(r"\b(?:debit|credit|business|other|all|both|every)\b", re.IGNORECASE)
+_STATUS = re.compile(
+    r"\b(?:(?P<blocked>blocked|frozen|locked|stopped)|active|working|usable|open)\s+(?:one|card)\b", re.IGNORECASE
+)
+# As list_cards tells a card: "Your debit card ending 0042 (CARD-000042) is active."
+_CARD_TOLD = re.compile(
+    r"\bYour (?P<label>[\w' -]{3,60}) \((?P<card>[\w:.-]+)\) (?:is|has been) (?P<status>active|blocked)\b"
+)
 # "not 3318", "instead of the debit card": what is named beside what is meant.
 _PASSED_OVER = re.compile(
     r"\b(?:not|instead\s+of|rather\s+than|other\s+than|except)\s+(?:(?:for|the|my|card|one|with|ending|in)\s+){0,4}"
-    r"(?:[\w-]*\d[\w-]*|(?:debit|credit)(?:\s+(?:card|one))?)",
+    r"(?:[\w-]*\d[\w-]*|(?:debit|credit|first|second|third|last)(?:\s+(?:card|one))?)",
     re.IGNORECASE,
 )
 _ENDING = re.compile(
-    r"\b(?:end(?:s|ing)?(?:\s+(?:in|with|on))?|card|last\s+(?:four\s+)?digits(?:\s+are)?|number|no\.?|\#|\*+|x+)\s*:?\s*\#?(\d{2,8})\b",
+    r"\b(?:end(?:s|ing)?(?:\s+(?:in|with|on))?|card|(?:last|final)\s+(?:(?:four|4)\s+)?digits(?:\s+are)?|number|no\.?|\#|\*+|x+)\s*:?\s*\#?(\d{2,8})\b",
     _FLAGS,
 )
 _LEAD_IN = re.compile(
@@ -72,6 +85,11 @@ _LEAD_IN = re.compile(
        (?:(?:about|because(?:\s+of)?|for|on|regarding|concerning|as|that\s+says|saying|over|out\s+of|of|to\s+say)\b[\s,:-]*)?
     )?(?:(?:the\s+)?subject\s*(?:is|:)\s*)?""",
     _FLAGS,
+)
+_THIN_QUESTION = re.compile(
+    r"(?:look|see|check|search|please|just|in|into|it|up|at|the|my|our|that|this|terms|policy|contract|agreement|lease|letter"
+    r"|documents?|papers?|conditions|for|me|and|\W)*",
+    re.IGNORECASE,
 )
 _EMPTY = r"(?:an?|the|it|this|that|please|now|for|me|case|about|to|then|do|so|of|out|analyst|human|\W)*"
 _EMPTY_SUBJECT = re.compile(_EMPTY, re.IGNORECASE)
@@ -85,6 +103,8 @@ class Words:
     clause: str
     conversation: Conversation
     today: date
+    part: str = ""  # the words of ``clause`` that name the tool, where it asks for several
+    before: tuple[str, ...] = ()  # what ``clause`` goes on with: what it leaves out is as there
 
 
 def fill(schema: Mapping[str, Any], words: Words) -> Json:
@@ -114,15 +134,24 @@ def cards_known(conversation: Conversation) -> list[Json]:
     return []
 
 
+def _cards_told(conversation: Conversation) -> list[Json]:
+    """The cards that are known or, without any look-up, those of the newest answer that told some."""
+    told = (list(_CARD_TOLD.finditer(exchange.answer)) for exchange in reversed(conversation.earlier))
+    newest = next((cards for cards in told if cards), [])
+    return cards_known(conversation) or [
+        {"cardId": one["card"], "label": one["label"], "status": one["status"]} for one in newest
+    ]
+
+
 def _value(name: str, parameter: Mapping[str, Any], required: bool, words: Words) -> Any:
     if kind_of_parameter(name):
-        return card_id(words, name) if kind_of_parameter(name) == "card" else _mentioned_id(name, words)
+        return card_id(words, name, required) if kind_of_parameter(name) == "card" else _mentioned_id(name, words)
     known: dict[str, Callable[[], Any]] = {
-        "days": lambda: _within(days_back(words.clause, words.today), parameter),
-        "onlyFlagged": lambda: _flag(_FLAGGED.search(words.clause) is not None, parameter),
+        "days": lambda: _within(_days(words), parameter),
+        "onlyFlagged": lambda: _flag(_FLAGGED.search(words.part or words.clause) is not None, parameter),
         "reason": lambda: _reason(parameter, words),
         "subject": lambda: _subject(words),
-        "question": lambda: " ".join(words.clause.split()),
+        "question": lambda: _question(words),
     }
     return known[name]() if name in known else _by_schema(parameter, required, words)
 
@@ -142,23 +171,39 @@ def _by_schema(parameter: Mapping[str, Any], required: bool, words: Words) -> An
 # --- Ids
 
 
-def card_id(words: Words, name: str = "cardId") -> str | None:
-    """The card that is meant: named, told by its digits or label, pointed at, or the only one there is."""
-    said = words.conversation.now.said
+def card_id(words: Words, name: str, required: bool) -> str | None:
+    """The card that is meant: named, told by its place, digits or label, pointed at, or the only one there is.
+
+    A required one, which is to be changed, is not told by the label that an old answer gave: it is looked up anew.
+    """
     named = _named(name, words)
     if named:
         return named[0]
-    cards = cards_known(words.conversation)
-    if _THE_OTHER.search(said) and words.conversation.earlier:
-        mentioned = ids_for(name, words.conversation.earlier[-1].ids())
-        others = [card for card in cards if card["cardId"] not in mentioned]
-        return str(others[0]["cardId"]) if len(others) == 1 else None
-    described = _described(_PASSED_OVER.sub(" ", said), cards)
-    if described:
-        return str(described[0]["cardId"]) if len(described) == 1 else None
-    pointed = _pointed_at(name, words) or _proposed(name, words)
-    if pointed:
-        return pointed
+    told, place = _cards_told(words.conversation), _place(words)
+    if place is not None:
+        card = at_place([] if _lists_payments(words) else told, place)
+        return str(card["cardId"]) if card else None
+    cards, said = cards_known(words.conversation) if required else told, words.conversation.now.said
+    is_other = words.conversation.earlier and _THE_OTHER.search(said)
+    meant = _others(name, words, cards) if is_other else _described(_PASSED_OVER.sub(" ", said), cards)
+    if meant or is_other:
+        return str(meant[0]["cardId"]) if len(meant) == 1 else None
+    return _pointed_at(name, words) or _proposed(name, words) or _before(name, words) or _only_active(words, cards)
+
+
+def _others(name: str, words: Words, cards: list[Json]) -> list[Json]:
+    """The cards that the last exchange was not about."""
+    mentioned = ids_for(name, words.conversation.earlier[-1].ids())
+    return [card for card in cards if card["cardId"] not in mentioned]
+
+
+def _before(name: str, words: Words) -> str | None:
+    """The card of the look-up that is gone on with, unless another is meant."""
+    before = () if _ANOTHER_CARD.search(words.conversation.now.said) else words.before
+    return next((one for text in before for one in ids_for(name, ids_in_text(text))), None)
+
+
+def _only_active(words: Words, cards: list[Json]) -> str | None:
     active = [card for card in cards if card.get("status") != "blocked"]
     return str(active[0]["cardId"]) if len(active) == 1 and words.conversation.now.outcomes else None
 
@@ -169,6 +214,9 @@ def _described(said: str, cards: list[Json]) -> list[Json]:
     by_digits = [card for card in cards for ending in digits if _ends_with(card, ending)]
     if by_digits:
         return by_digits
+    status = _STATUS.search(said)
+    if status:
+        return [card for card in cards if (card.get("status") == "blocked") == bool(status["blocked"])]
     words = {word.lower() for word in re.findall(r"[^\W\d_]{3,}", said)}
     labels = [{word.lower() for word in re.findall(r"[^\W\d_]{3,}", str(card.get("label", "")))} for card in cards]
     shared = set.intersection(*labels) if labels else set()
@@ -184,7 +232,42 @@ def _ends_with(card: Mapping[str, Any], ending: str) -> bool:
 
 def _mentioned_id(name: str, words: Words) -> str | None:
     named = _named(name, words)
-    return named[0] if named else _pointed_at(name, words)
+    if named:
+        return named[0]
+    place = _place(words)
+    if place is not None:
+        return at_place(_listed(name, words), place)
+    if kind_of_parameter(name) == "transaction":
+        answers = [exchange.answer for exchange in reversed(words.conversation.earlier)]
+        told = by_amount(words.clause, answers) or by_amount(words.conversation.now.said, answers)
+        if told:
+            return told
+    return _other(name, words) if _THE_OTHER.search(words.conversation.now.said) else _pointed_at(name, words)
+
+
+def _place(words: Words) -> int | None:
+    texts = (_PASSED_OVER.sub(" ", text) for text in (words.clause, words.conversation.now.said))
+    return next((place for place in map(place_in, texts) if place is not None), None)
+
+
+def _lists_payments(words: Words) -> bool:
+    """Whether the places are those of payments: these were told last, and no word says that a card is meant."""
+    told = [ids_in_text(exchange.answer) for exchange in words.conversation.earlier[-1:]]
+    payments = {one.text for ids in told for one in ids if one.kind == "transaction"}
+    return len(payments) > 1 and not re.search(r"\bcards?\b", words.conversation.now.said, re.IGNORECASE)
+
+
+def _listed(name: str, words: Words) -> list[str]:
+    """The ids of the newest answer that told several."""
+    told = (ids_for(name, ids_in_text(exchange.answer)) for exchange in reversed(words.conversation.earlier))
+    return next((ids for ids in told if len(ids) > 1), [])
+
+
+def _other(name: str, words: Words) -> str | None:
+    """The one of the newest several that the last exchange was not about."""
+    mentioned = ids_for(name, words.conversation.earlier[-1].ids()) if words.conversation.earlier else []
+    others = [one for one in _listed(name, words) if one not in mentioned]
+    return others[0] if len(others) == 1 else None
 
 
 def _named(name: str, words: Words) -> list[str]:
@@ -203,12 +286,12 @@ def _proposed(name: str, words: Words) -> str | None:
 
 def _pointed_at(name: str, words: Words) -> str | None:
     """What "it" is: the one id of the newest earlier exchange that has any of the kind; of several, none."""
-    said = words.conversation.now.said
+    said = _ALIKE.sub(" ", words.conversation.now.said)
     if not (_POINTING.search(said) or _WHY.fullmatch(said)):
         return None
     for exchange in reversed(words.conversation.earlier):
         ids = _ids_of(exchange, name)
-        if len(ids) > 1 and _ASKS_OF_A_FLAG.search(words.clause):
+        if len(ids) > 1 and kind_of_parameter(name) == "transaction" and _ASKS_OF_A_FLAG.search(words.clause):
             ids = [one for one in ids if _is_flagged(one, exchange.answer)]
         if ids:
             return ids[0] if len(ids) == 1 else None
@@ -232,6 +315,11 @@ def _ids_of(exchange: Exchange, name: str) -> list[str]:
 # --- Words
 
 
+def _days(words: Words) -> int | None:
+    texts = (words.clause, *words.before)
+    return next((days for days in (days_back(text, words.today) for text in texts) if days), None)
+
+
 def _within(days: int | None, parameter: Mapping[str, Any]) -> int | None:
     if days is None:
         return None
@@ -250,6 +338,12 @@ def _reason(parameter: Mapping[str, Any], words: Words) -> str | None:
     said = [words.clause, words.conversation.now.said, *(exchange.said for exchange in before)]
     reason = next((reason for reason in map(reason_of, said) if reason), None)
     return reason or ("other" if "other" in (parameter.get("enum") or ("other",)) else None)
+
+
+def _question(words: Words) -> str:
+    """What to look for: the clause or, where that says only where to look, the whole message."""
+    said = words.conversation.now.said if _THIN_QUESTION.fullmatch(words.clause) else words.clause
+    return " ".join(said.split())
 
 
 def _subject(words: Words) -> str | None:

@@ -11,11 +11,15 @@ from datetime import date, timedelta
 _NUMBERS = {
     word: number
     for number, words in enumerate(
-        ("a an one", "two couple", "three few", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"), 1
+        (
+            *("a an one", "two couple", "three few", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+            *("twelve dozen", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+        ),
+        1,
     )
     for word in words.split()
-}
-_DAYS_OF = {"day": 1, "week": 7, "month": 31, "year": 365, "fortnight": 14}
+} | {"half": 0.5, "half a": 0.5, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
+_DAYS_OF = {"day": 1, "night": 1, "week": 7, "month": 31, "year": 365, "fortnight": 14, "quarter": 92}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = (
     "january",
@@ -32,17 +36,39 @@ _MONTHS = (
     "december",
 )
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
-_NUMBER = rf"(?P<number>\d{{1,3}}|{'|'.join(_NUMBERS)})(?:\s+of)?"
+_NUMBER = rf"(?P<number>\d{{1,3}}|{'|'.join(sorted(_NUMBERS, reverse=True))})(?:\s+of)?"
+_KIND_OF_DAY = r"(?:full|whole|entire|calendar|business|working|odd|or so|or more)"
 _ISO_DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 _DAY_OF_MONTH = re.compile(
     rf"\b(?:(?P<before>\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{_MONTH}|"
     rf"{_MONTH.replace('month', 'named')}\s+(?P<after>\d{{1,2}})(?:st|nd|rd|th)?)\b"
 )
+# "1 to 15 November": the month belongs to both days.
+_DAYS_OF_MONTH = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?(?=\s*(?:to|-|\u2013|and|until|till)\s*\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{_MONTH})"
+)
 _IN_MONTH = re.compile(rf"\b(?:in|since|from|for|during|of|last|this)\s+(?:last\s+|this\s+)?{_MONTH}\b")
-_COUNTED = re.compile(rf"\b{_NUMBER}\s+(?P<unit>hour|day|week|month|year)s?\b(?P<ago>\s+ago)?")
+_COUNTED = re.compile(
+    rf"\b{_NUMBER}[\s-]+(?:{_KIND_OF_DAY}\s+)?(?P<unit>hour|day|night|week|fortnight|month|quarter|year)s?\b(?P<ago>\s+ago)?"
+)
+_IN_FULL = (
+    (re.compile(r"\b(\d{1,3})\s?(?:h|hrs?)\b"), r"\1 hours"),
+    (re.compile(r"\b(\d{1,3})\s?d\b"), r"\1 days"),
+    (re.compile(r"\bwe?k(s?)\b"), r"week\1"),
+    *(
+        (re.compile(rf"\b{month[:3]}t?\.?(?=\s+\d)|(?<=\d\s){month[:3]}t?\b\.?"), month)  # "nov 1", "1 sept"
+        for month in _MONTHS
+    ),
+)
+# "Between Monday and today": the span ends now as every one does.
+_UNTIL_NOW = re.compile(r"\b(?:and|to|until|till?|up\s+to|through)\s+(?:today|now|this\s+(?:morning|moment|minute))\b")
+_FROM_THE_START = re.compile(
+    r"\b(?:start|beginning|first(?:\s+day)?|1st)\s+of\s+(?:the|this)\s+(?:current\s+)?(?P<unit>week|month|year)\b"
+)
+_FROM_A_DAY = re.compile(r"\b(?:since|from|after|on)\s+the\s+(?:(?P<day>\d{1,2})(?:st|nd|rd|th)\b|first(?=\W*$))")
 _WEEKDAY = re.compile(rf"\b(?P<last>last\s+)?(?P<day>{'|'.join(_WEEKDAYS)})\b")
 _WEEKEND = re.compile(r"\b(?P<last>last\s+)?week-?\s?end\b")
-_UNIT = re.compile(r"\b(?:last|past|previous|this|current|the)\s+(?P<unit>week|month|year|fortnight)\b")
+_UNIT = re.compile(r"\b(?:last|past|previous|this|current|the)\s+(?P<unit>week|month|quarter|year|fortnight)\b")
 _WORDS = (
     (re.compile(r"\bday before yesterday\b"), 3),
     (re.compile(r"\byesterday\b|\blast (?:night|evening)\b"), 2),
@@ -52,26 +78,47 @@ _WORDS = (
 
 def days_back(text: str, today: date) -> int | None:
     """The days, today included, that ``text`` asks for; None where it names no time."""
-    said = text.lower()
+    said = _UNTIL_NOW.sub(" ", text.lower())
+    for short, full in _IN_FULL:
+        said = short.sub(full, said)
     named = _from_a_date(said, today)
     if named is not None:
         return named
-    for words, days in _WORDS:
-        if words.search(said):
-            return days
-    return _counted(said) or _from_a_weekday(said, today) or _of_a_unit(said, today)
+    from_a_start = _from_a_start(said, today)
+    if from_a_start:
+        return from_a_start
+    told = [days for words, days in _WORDS if words.search(said)]
+    told += [days for days in (_counted(said), _from_a_weekday(said, today)) if days]
+    return max(told, default=None) or _of_a_unit(said, today)  # "yesterday and the last three days": all of it
 
 
 def _from_a_date(said: str, today: date) -> int | None:
     iso = _ISO_DATE.search(said)
     if iso:
         return _since(_date(*(int(part) for part in iso[1].split("-"))), today)
-    day = _DAY_OF_MONTH.search(said)
-    if day:
-        month = _MONTHS.index(day["month"] or day["named"]) + 1
-        return _since(_latest(month, int(day["before"] or day["after"]), today), today)
+    said = _DAYS_OF_MONTH.sub(r"\1 \g<month>", said)
+    dates = [
+        _latest(_MONTHS.index(day["month"] or day["named"]) + 1, int(day["before"] or day["after"]), today)
+        for day in _DAY_OF_MONTH.finditer(said)
+    ]
+    if dates:
+        return max((days for days in (_since(one, today) for one in dates) if days), default=None)
     month_named = _IN_MONTH.search(said)
     return _since(_latest(_MONTHS.index(month_named["month"]) + 1, 1, today), today) if month_named else None
+
+
+def _from_a_start(said: str, today: date) -> int | None:
+    """From the start of this week, month or year, or from a day of the month: "since the 10th"."""
+    start = _FROM_THE_START.search(said)
+    if start:
+        passed = {"week": today.weekday() + 1, "month": today.day, "year": today.timetuple().tm_yday}
+        return passed[start["unit"]]
+    day = _FROM_A_DAY.search(said)
+    if not day:
+        return None
+    number = int(day["day"] or 1)
+    month = today.month if number <= today.day else (today.month - 2) % 12 + 1
+    return _since(_latest(month, number, today), today)
 
 
 def _counted(said: str) -> int | None:
@@ -81,7 +128,7 @@ def _counted(said: str) -> int | None:
     number = int(found["number"]) if found["number"].isdecimal() else _NUMBERS[found["number"]]
     if found["unit"] == "hour":
         return max(1, math.ceil(number / 24))
-    days = number * _DAYS_OF[found["unit"]]
+    days = math.ceil(number * _DAYS_OF[found["unit"]])
     return days + 1 if found["ago"] else max(1, days)
 
 

@@ -31,6 +31,7 @@ _REQUEST = re.compile(
     | (?<!do\s)(?<!did\s)(?<!would\s) i \s+ (?:{any_of("do really just only still")} \s+)?
       {any_of("want need wish demand require")}
     | i \s* (?:'d|would) \s+ {any_of("like love prefer")} | i'd
+    | {any_of("great nice kind good happy glad grateful appreciate appreciate_it thankful")} \s+ if \s+ you
     | {any_of("would_you_mind please pls plz bitte por_favor go_ahead")}
     )\b""",
     _FLAGS,
@@ -56,14 +57,46 @@ _HYPOTHETICAL = re.compile(
     | how \s+ {any_of("do can would could should")} \s+ {any_of("i you one we")}
     | {any_of("is_it_possible would_it_be_possible should_i do_i_have_to do_i_need_to what_does_it_mean whether")}
     | {any_of("(?:do|would)_you_(?:think|believe|recommend|advise|suggest) maybe_i_should perhaps_i_should i_wonder")}
-    | if \s+ {any_of("i you we it")}
+    | if \s+ (?: {any_of("i we it")} | you\b (?!\s+{any_of("could would can")}\b) )
     | {any_of("tell know say see check sure remember")} \s+ (?:me\s+)? {any_of("if when who why how")}
+    # What somebody would do by themselves, and what nearly was done.
+    | {any_of("do does will would")} \s+ {any_of("you they the_bank it")} \b .* \b(?: automatic\w* | always
+      | (?:by|on) \s+ {any_of("itself yourself yourselves themselves default your_own its_own")} )
+    | {any_of("disaster mess shame pity nightmare catastrophe terrible awful")} \b .* \b if
+    | will \s+ you \s+ {any_of("have_to need_to ever be")}
+    | {any_of("considered thought_about thought_of toyed_with")} \b .* {CHANGE}
+    | {any_of("told_me advised_me urged_me suggested recommended wants thinks says said suggests recommends")} \b
+      .* {CHANGE} .* \b but
+    | {any_of("nearly almost")} \s+ (?:[\w'-]+\s+){{0,6}} {CHANGE}
+    | {any_of("i we he she they husband wife son daughter")} \s+ {any_of("was were")} \s+ (?:just\s+|already\s+)?
+      {any_of("about_to going_to ready_to close_to tempted_to")} \b .* {CHANGE}
     )\b""",
+    _FLAGS,
+)
+# "Good thing that I did not have to block it", "luckily it is here"
+_RELIEF = re.compile(
+    rf"""{_LEAD}(?:
+      {any_of("good_thing thank_god thank_goodness thank_heavens luckily fortunately thankfully phew lucky_me")}
+    | {any_of("what_luck what_a_relief such_a_relief a_relief")}
+    | it(?:'s|\s+is|\s+was) \s+ {any_of("good lucky fortunate a_relief")} \s+ that
+    | {any_of("i'm i_am we're we_are i_was")} \s+ (?:{any_of("so very really just quite also")}\s+)?
+      {any_of("glad relieved happy pleased lucky thankful")} (?!\s+(?:if|when|to)\b) )""",
+    _FLAGS,
+)
+# "You opened one, did you?"
+_TAG = re.compile(
+    rf""", \s* {any_of("have has did do does is are was were")}(?:n'?t)?
+      \s+ {any_of("i you it he she they we one there anyone")} \s* (?:\?|$)""",
     _FLAGS,
 )
 # "It was blocked", "you blocked my card": a report, unless it is wished for ("I want it to be blocked").
 _STATE = re.compile(
-    rf"""\b{any_of("is was were are got gets been being has had have you they bank system who")} \s+
+    rf"""\b{
+        any_of(
+            '''is was were are got gets been being has had have you they bank system who
+        nobody no_one anybody anyone somebody someone'''
+        )
+    } \s+
     (?:{any_of("now already just not still been my the card cards it suddenly also apparently wrongly")} \s+){{0,4}}
     {any_of("blocked frozen locked stopped declined refused rejected flagged cancell?ed deactivated gesperrt")}\b
     | \b{any_of("i we he she")} \s+ (?:{any_of("already just also never")} \s+)? {any_of("blocked froze locked")}\b""",
@@ -76,9 +109,11 @@ _WISH = re.compile(
 )
 # "I did not lose it after all", "it wasn't stolen": no loss that calls for a block.
 _NO_LOSS = re.compile(
-    rf"""\b(?:{any_of("did_not didn't have_not haven't was_not wasn't is_not isn't were_not never not")}) \s+
+    rf"""\b(?:{any_of("nothing none neither nobody no_card")} \s+ {any_of("has is was has_been were have")} |
+      {any_of("did_not didn't have_not haven't was_not wasn't is_not isn't were_not never not")}) \s+
     (?:{any_of("really actually yet been get got")} \s+){{0,2}}
-    {any_of("lose lost stolen misplace misplaced missing gone robbed")}\b""",
+    {any_of("lose lost stolen misplace misplaced missing gone robbed")}\b
+    | \bno \s+ {any_of("theft loss robbery")}\b""",
     _FLAGS,
 )
 # "CARD-1 is with me", "I bought it there": a statement. It calls for a change only by something that is amiss.
@@ -109,6 +144,25 @@ _UNDOING = re.compile(
     )\b""",
     _FLAGS,
 )
+# "Has it been unblocked?", "what does the policy say of unblocking?"
+_ASKS_OF_AN_UNDOING = re.compile(
+    _LEAD
+    + rf"""(?: (?:{any_of("since when why who by_whom whether")} \s+)?
+      {any_of("has have hasn't haven't is isn't are aren't was wasn't were weren't who whether when")} \b .*
+      \b{any_of("unblocked unfrozen unlocked reactivated re-activated reopened lifted removed undone released")}
+    | (?:{any_of("when why")}\s+)? {any_of("did didn't")} \s .*
+      \b{any_of("unblock unfreeze unlock reactivate lift remove")}
+    | .* {any_of("what where how does do is")} \b .*
+      \b{any_of("say says state states mention mentions written stand")} \b )""",
+    _FLAGS,
+)
+# "Why don't you just block it?"; "why didn't you" asks how things came about.
+_SUGGESTION = re.compile(
+    rf"""\b(?: why \s+ {any_of("don't do_not can't cannot won't")} \s+ {any_of("you we u they")}
+      | why \s+ not | how \s+ about \s+ you | what \s+ about \s+ you )
+    \s+ (?:{any_of("just simply please finally go_ahead_and")} \s+)* (?={CHANGE}\b)""",
+    _FLAGS,
+)
 _SEEKS = re.compile(
     _LEAD
     + rf"""(?:
@@ -121,7 +175,8 @@ _SEEKS = re.compile(
 # A clause begins behind a stop, or where the next words ask or demand: "..., please block it", "... and why".
 _OPENERS = any_of(
     """please pls just only block freeze lock cancel disable deactivate open report stop leave show list tell give find
-    look explain search check make_sure why what is was are has did do don't can could would which who how when i_want
+    look explain search check read quote summari[sz]e make_sure since_when for_how_long
+    why what is was are has did do don't can could would which who how when i_want
     i'd i_would i_need i_do i_just i_only shut close put raise dispute_(?:it|this|that|tx) (?:file|lodge)_an? keep"""
 )
 _NEW_CLAUSE = re.compile(
@@ -133,6 +188,7 @@ _NEW_CLAUSE = re.compile(
 )
 # Parts that are no clauses of their own: "according to the terms, when ...", "my payments, but only the flagged ones".
 _IS_PLACE = re.compile(rf"\W*{_PLACE.removesuffix(',')},?", re.IGNORECASE)
+_IS_SPAN = re.compile(r"\W*(?:since|in|over|during|within|for)\s+(?:[\w'-]+\s+){0,4}[\w'-]+,?", re.IGNORECASE)
 _ONLY_SOME = re.compile(
     r"(?:but\s+|and\s+)?(?:only|just)\s+(?:the|those|these|for|from|with|in|of|my)\b(?!\s+(?:question|thing))",
     re.IGNORECASE,
@@ -153,7 +209,7 @@ def clauses_of(text: str) -> list[str]:
 def _belongs_to(before: str, clause: str) -> bool:
     """Whether ``clause`` goes on with ``before``; "..., just my payments" does not where that was a ban."""
     goes_on = _ONLY_SOME.match(clause) and not forbids_a_change(before)
-    return bool(goes_on or _IS_PLACE.fullmatch(before))
+    return bool(goes_on or _IS_PLACE.fullmatch(before) or _IS_SPAN.fullmatch(before))
 
 
 def without_denied_loss(text: str) -> str:
@@ -163,7 +219,7 @@ def without_denied_loss(text: str) -> str:
 
 def may_ask_for_a_change(clause: str) -> bool:
     """Whether ``clause`` can be read as asking for a change, and not as a question, a report or a ban."""
-    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL)) or forbids_a_change(clause):
+    if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL)) or forbids_a_change(clause) or _tells(clause):
         return False
     if _NO_LOSS.search(clause) and not _LOSS.search(without_denied_loss(clause)):
         return False
@@ -172,6 +228,14 @@ def may_ask_for_a_change(clause: str) -> bool:
     if _REQUEST.search(clause):
         return True
     return not _QUESTION.search(clause) and not (_STATEMENT.match(clause) and not _AMISS.search(clause))
+
+
+def _tells(clause: str) -> bool:
+    """Whether ``clause`` tells of a relief, or asks without a request: "so nobody can pay with it any more?"."""
+    if _REQUEST.search(clause):
+        return False
+    asks = clause.rstrip().endswith("?") and not _DEMAND.match(clause) and not _LOSS.search(clause)
+    return bool(asks or _TAG.search(clause) or _RELIEF.match(clause))
 
 
 def demands(clause: str) -> bool:
@@ -185,5 +249,12 @@ def seeks_information(clause: str) -> bool:
 
 
 def undoes(clause: str) -> bool:
-    """Whether ``clause`` asks to take a change back."""
+    """Whether ``clause`` asks to take a change back, and not whether that was done or what is written of it."""
+    if _ASKS_OF_AN_UNDOING.search(clause):
+        return False
     return _UNDOING.search(clause) is not None
+
+
+def plainly_requested(text: str) -> str:
+    """``text`` with "please block it" for "why don't you just block it?": a request in a question's clothes."""
+    return _SUGGESTION.sub("please ", text)

@@ -22,6 +22,7 @@ import numpy as np
 from local.models.conversation_ids import ids_in_text
 from local.models.embeddings import LazyEmbeddingModel, normalised
 from local.models.offered_tools import OfferedTool, examples, known_tools
+from local.models.pointing import plainly_pointed
 from local.models.sentences import split_sentences
 
 _WORDS_SHARE = 0.2  # of the words' cosine beside the embeddings'
@@ -117,7 +118,7 @@ def _vectors_of(known: Sequence[str], model: LazyEmbeddingModel) -> Callable[[Se
         for row, sentence in enumerate(sentences):
             for word in set(_words(sentence)) & column.keys():
                 words[row, column[word]] = weight[word]
-        embedded = normalised(model.get().embed([_without_ids(sentence) for sentence in sentences]))
+        embedded = normalised(model.get().embed([without_ids(sentence) for sentence in sentences]))
         both = np.hstack([embedded, math.sqrt(_WORDS_SHARE) * normalised(words)]).astype(np.float64)
         rows: Rows = both / math.sqrt(1 + _WORDS_SHARE)
         return rows
@@ -126,7 +127,7 @@ def _vectors_of(known: Sequence[str], model: LazyEmbeddingModel) -> Callable[[Se
 
 
 def _words(sentence: str) -> list[str]:
-    words = _WORD.findall(_without_ids(sentence).lower())
+    words = _WORD.findall(without_ids(sentence).lower())
     return [
         *words,
         *(f"{one} {next_}" for one, next_ in itertools.pairwise(words)),
@@ -134,12 +135,12 @@ def _words(sentence: str) -> list[str]:
     ]
 
 
-def _without_ids(sentence: str) -> str:
+def without_ids(sentence: str) -> str:
     """``sentence`` with words in the place of its ids: their digits mean nothing and weigh as much as words."""
     for found in ids_in_text(sentence):
         place = re.compile(rf"(?:\b(?:card|transaction|payment|customer)\s+)?{re.escape(found.text)}", re.IGNORECASE)
         sentence = place.sub(_PLACEHOLDERS.get(found.kind, "this one"), sentence)
-    return sentence
+    return plainly_pointed(sentence)
 
 
 def _cue(tool: OfferedTool) -> re.Pattern[str] | None:

@@ -18,14 +18,15 @@ from local.models.embeddings import LazyEmbeddingModel
 from local.models.light_chat import Move, next_move
 from local.models.light_desk import Desk, desk_for
 
-FIRST, SECOND, THIRD, FOURTH = (
-    json.loads((Path(__file__).parent / name).read_text("utf-8"))
-    for name in ("tool_router_dev.json", *(f"tool_router_dev_{number}.json" for number in (2, 3, 4)))
+FIRST, SECOND, THIRD, FOURTH, FIFTH = (
+    json.loads((Path(__file__).parent / f"tool_router_dev{part}.json").read_text("utf-8"))
+    for part in ("", "_2", "_3", "_4", "_5")
 )
 FLOOR = 0.95
 FLOORS = {"looked-at": 0.96, "unseen": 0.93, "added": 0.96}
-FLOORS_OF_THE_THIRD = {"looked-at": 0.97, "unseen": 0.88}
-FLOORS_OF_THE_FOURTH = {"looked-at": 0.97, "unseen": 0.88}
+FLOORS_OF_THE_THIRD = {"looked-at": 0.97, "unseen": 0.92}
+FLOORS_OF_THE_FOURTH = {"looked-at": 0.97, "unseen": 0.86}
+FLOORS_OF_THE_FIFTH = {"looked-at": 0.97, "unseen": 0.87}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,11 @@ def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fourth_set
     assert_half_is_right(FOURTH, "fourth", half, FLOORS_OF_THE_FOURTH[half], desk)
 
 
+@pytest.mark.parametrize("half", FLOORS_OF_THE_FIFTH)
+def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fifth_set(desk: Desk, half: str) -> None:
+    assert_half_is_right(FIFTH, "fifth", half, FLOORS_OF_THE_FIFTH[half], desk)
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -143,6 +149,13 @@ def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fourth_set
         "I wanted to dispute TX-1 but it has been settled.",
         "You have not blocked CARD-000042, have you?",
         "neither my wife nor I blocked CARD-000042",
+        "Will you block CARD-000042 automatically?",
+        "good thing I didn't have to block CARD-000042",
+        "we nearly blocked CARD-000042 for nothing",
+        "so nobody can pay with CARD-000042 any more?",
+        "I haven't opened a case about TX-1, have I?",
+        "There was no theft, CARD-000042 is at home.",
+        "has CARD-000042 been unblocked yet?",
     ],
 )
 def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk, said: str) -> None:
@@ -163,6 +176,9 @@ def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk,
         ("I did not make TX-1 so please open a case", "open_case"),
         ("They would not give me my money back for TX-1. Please open a case.", "open_case"),
         ("I made TX-1 only once but was charged twice, open a case", "open_case"),
+        ("why don't you just block CARD-000042? It was stolen", "block_card"),
+        ("Why not open a case about TX-1? I never made it.", "open_case"),
+        ("I'd be happy if you could block CARD-000042, it is lost", "block_card"),
     ],
 )
 def test_negation_of_something_else_is_no_ban(desk: Desk, said: str, tool: str) -> None:
