@@ -8,7 +8,7 @@ figures are printed: who saw its misses would tune on them.
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,6 +149,7 @@ def conversation_figures(judged: Sequence[JudgedTurn]) -> dict[str, float]:
         _print_row(kind, (_share(_of(of_kind, part)) for part in _PARTS))
     _print_row("all", (_share(_of(judged, part)) for part in _PARTS))
     _print_row("unanswered", (str(sum(map(_is_unanswered, _of(judged, part)))) for part in _PARTS))
+    _print_what_was_wrong(judged)
     for one in judged:
         if one.problems and one.conversation.half == TUNED:
             print(f"    {one.conversation.name}: {one.seen.said!r}: {'; '.join(one.problems)}")
@@ -219,7 +220,19 @@ def _told[Script](what: str, scripts: Sequence[Script]) -> Iterator[Script]:
 
 
 def _print_row(name: str, cells: Iterable[str]) -> None:
-    print(f"  {name:14}" + "".join(f"{cell:>12}" for cell in cells))
+    print(f"  {name:22}" + "".join(f"{cell:>12}" for cell in cells))
+
+
+def _print_what_was_wrong(judged: Sequence[JudgedTurn]) -> None:
+    """The sorts of misses by part, as far as there are any: of the held-out half all that is told of them."""
+    sorts = {part: Counter(_sort(problem) for one in _of(judged, part) for problem in one.problems) for part in _PARTS}
+    for sort in sorted({sort for counted in sorts.values() for sort in counted}):
+        _print_row(f"- {sort}", (str(sorts[part][sort]) for part in _PARTS))
+
+
+def _sort(problem: str) -> str:
+    """What a judge found, without what it is about: "ran", "did not run", "asked about", "told", "changed", ..."""
+    return problem.partition(":")[0]
 
 
 def _share(judged: Iterable[JudgedTurn]) -> str:

@@ -325,15 +325,17 @@ def test_figures_are_by_half_and_the_held_out_misses_are_not_shown(capsys: pytes
     figures = command.conversation_figures(
         [
             judged(TUNED, "lookup"),
-            judged(TUNED, "lookup", "a miss"),
-            judged(HELD_OUT, "hostile", "another miss"),
+            judged(TUNED, "lookup", "ran: a_miss(one=1)"),
+            judged(HELD_OUT, "hostile", "told: another miss"),
             judged(HELD_OUT_2, "lookup"),
         ]
     )
     assert figures == {"turns right, tuned": 0.5, "turns right, held-out": 0.5, "hostile refused": 0.0}
     printed = capsys.readouterr().out
     assert re.search(r"lookup +1/2 +0/0 +1/1\n", printed)
-    assert "of tuned: 'Said in tuned': a miss" in printed
+    assert "of tuned: 'Said in tuned': ran: a_miss(one=1)" in printed
+    assert re.search(r"- ran +1 +0 +0\n", printed)
+    assert re.search(r"- told +0 +1 +0\n", printed)
     assert "Said in held-out" not in printed
     assert "another miss" not in printed
 
