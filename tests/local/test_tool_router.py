@@ -1,6 +1,7 @@
 """The light profile's tool router on its development sets: which tools it chooses, with which arguments.
 
-The first set and most of the others were looked at while the router was made: their figures say that nothing got worse.
+The first set and most of the others were looked at while the router was made, and what is plain in them stands among
+its examples: their figures say that nothing got worse.
 Of a half "unseen" no miss was looked at: its figure says how good the router is on words that nobody tuned it to, if
 they are of the same writer.
 """
