@@ -19,15 +19,16 @@ from local.models.embeddings import LazyEmbeddingModel
 from local.models.light_chat import Move, next_move
 from local.models.light_desk import Desk, desk_for
 
-FIRST, SECOND, THIRD, FOURTH, FIFTH = (
+FIRST, SECOND, THIRD, FOURTH, FIFTH, SEVENTH = (
     json.loads((Path(__file__).parent / f"tool_router_dev{part}.json").read_text("utf-8"))
-    for part in ("", "_2", "_3", "_4", "_5")
+    for part in ("", "_2", "_3", "_4", "_5", "_7")
 )
 FLOOR = 0.95
 FLOORS = {"looked-at": 0.96, "unseen": 0.93, "added": 0.96}
 FLOORS_OF_THE_THIRD = {"looked-at": 0.97, "unseen": 0.92}
 FLOORS_OF_THE_FOURTH = {"looked-at": 0.97, "unseen": 0.86}
 FLOORS_OF_THE_FIFTH = {"looked-at": 0.97, "unseen": 0.87}
+FLOORS_OF_THE_SEVENTH = {"looked-at": 0.97, "unseen": 0.87}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,11 @@ def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fourth_set
 @pytest.mark.parametrize("half", FLOORS_OF_THE_FIFTH)
 def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fifth_set(desk: Desk, half: str) -> None:
     assert_half_is_right(FIFTH, "fifth", half, FLOORS_OF_THE_FIFTH[half], desk)
+
+
+@pytest.mark.parametrize("half", FLOORS_OF_THE_SEVENTH)
+def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_seventh_set(desk: Desk, half: str) -> None:
+    assert_half_is_right(SEVENTH, "seventh", half, FLOORS_OF_THE_SEVENTH[half], desk)
 
 
 @pytest.mark.parametrize(
