@@ -57,6 +57,7 @@ _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
 _SHORT = 8  # words of a message that may lean on the one before
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"\W*(?:and|but|or|also)\b", re.IGNORECASE)  # however long, if it is about the same
 _LEANS = re.compile(
     r"^\W*(?:and|what about|how about|only|just|now|then|or|also|why|more|tell me more|details?|(?:the\s+)?same"
     r"|since|on|in|for|no,?|the other|und)\b",
@@ -221,10 +222,18 @@ def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list
 def _without_asides(intents: Sequence[Intent], desk: Desk) -> list[Intent]:
     """``intents`` without those of mere remarks: "It is my debit card", "I made no such payment" beside "block it"."""
     demanded = [one for one in intents if desk.tools[one.kind].changes and demands(one.clause)]
+    others = {kind for kind in desk.tools if kind not in {one.kind for one in demanded}}
+    demanded = [one for one in intents if one in demanded or (one.kind in others and demanded and _disputes(one, desk))]
     changes = _named(demanded or [one for one in intents if desk.tools[one.kind].changes], desk)
     asked = [one for one in intents if one in changes or seeks_information(one.clause)]
     asked = [one for one in asked if one in changes or not desk.tools[one.kind].changes]
     return asked or list(intents)
+
+
+def _disputes(intent: Intent, desk: Desk) -> bool:
+    """Whether ``intent`` wants a change and names what it is about by an id: no mere remark."""
+    ids = {one.kind for one in ids_in_text(intent.clause)}
+    return desk.tools[intent.kind].changes and "transaction" in ids
 
 
 def _named(changes: Sequence[Intent], desk: Desk) -> Sequence[Intent]:
@@ -248,10 +257,13 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
     tools = [one for one in before if one.kind in desk.tools]
     if _answers_a_question(said, last.answer, desk, whole):
         return [replace(one, clause=f"{said} {one.clause}") for one in tools]  # "no, CARD-2": the new words come first
-    if _BARE_QUESTION.fullmatch(said):
-        return _asked_why(said, last, desk)
+    *others, question = clauses_of(said) or [said]
+    if _BARE_QUESTION.fullmatch(question) and all(map(only_points, others)):
+        return _asked_why(said, question, last, desk)
+    goes_on = whole.kind in {one.kind for one in tools} and _GOES_ON.match(said)
+    is_short = len(said.split()) <= _SHORT
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
-    if (is_new and not only_points(without_ids(said))) or not _LEANS.match(said) or len(said.split()) > _SHORT:
+    if (is_new and not only_points(without_ids(said))) or not _LEANS.match(said) or not (goes_on or is_short):
         return []
     return [
         replace(one, clause=f"{one.clause} {said}")
@@ -262,10 +274,10 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
     ]
 
 
-def _asked_why(said: str, last: Exchange, desk: Desk) -> list[Intent]:
-    """What a bare "Why?" is about: a flag that the answer told of, or what was asked before."""
-    asked = "was it flagged?" if "flagged" in last.answer and _WHY.search(said) else last.said
-    about = _best(f"{said.rstrip(' ?')} {asked}", desk, [said])
+def _asked_why(said: str, question: str, last: Exchange, desk: Desk) -> list[Intent]:
+    """What a bare ``question`` such as "Why?" is about: a flag that the answer told of, or what was asked before."""
+    asked = "was it flagged?" if "flagged" in last.answer and _WHY.search(question) else last.said
+    about = _best(f"{question.rstrip(' ?')} {asked}", desk, [said])
     return [replace(about, clause=said)] if about.kind in desk.tools and about.score >= _CERTAIN else []
 
 

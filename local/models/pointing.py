@@ -1,6 +1,7 @@
 """Which of several things that were told a person points at.
 
-By its place ("the second one", "the last of them"), its amount ("the 21.50 one") or its size ("the big one"). A place
+By its place ("the second one", "the last of them"), its amount ("the 21.50 one"), its size ("the big one") or a word
+that was told of it alone ("the Porto one", "the one in Porto"). A place
 counts in the order in which the things were told.
 """
 
@@ -50,6 +51,16 @@ _SIZED = re.compile(
     r"|(?P<small>small(?:er|est)?|tiny|little|low(?:er|est)?|cheap(?:er|est)?))\s+(?:one|amount|sum|" + _NAMED + r")\b",
     re.IGNORECASE,
 )
+_NAME = r"(?P<{}>[^\W\d_][\w'&-]{{2,}})"
+_BY_NAME = re.compile(
+    rf"\b(?:the|that)\s+{_NAME.format('before')}\s+(?:one|{_NAMED})\b"
+    rf"|\b(?:one|{_NAMED})\s+(?:in|at|from|to|near)\s+(?:the\s+)?{_NAME.format('behind')}",
+    re.IGNORECASE,
+)
+# A word in capitals before "one" is a name; of others only the answer before could tell.
+_NAMED_ONE = re.compile(
+    r"\b(?:[Tt]he|[Tt]hat)\s+(?:[A-Z][\w'&-]+\s+one\b|one\s+(?:in|at|from|near)\s+(?:the\s+)?[\w'&-]+)"
+)
 
 
 def place_in(text: str) -> int | None:
@@ -61,7 +72,7 @@ def place_in(text: str) -> int | None:
 def plainly_pointed(text: str) -> str:
     """``text`` with "this one" for what it points at: which one it is says nothing of what is wanted."""
     text = _PLACED.sub(lambda found: f"this {found['noun'] or 'one'}", text)
-    return _LABELLED.sub("this card", _BY_AMOUNT.sub("this one", text))
+    return _NAMED_ONE.sub("this one", _LABELLED.sub("this card", _BY_AMOUNT.sub("this one", text)))
 
 
 def only_points(text: str) -> bool:
@@ -85,6 +96,19 @@ def by_amount(said: str, answers: Sequence[str]) -> str | None:
         if sized and len(told) > 1:
             extreme: Callable[..., str] = max if sized["big"] else min
             return extreme(told, key=told.__getitem__)
+    return None
+
+
+def by_name(said: str, answers: Sequence[str]) -> str | None:
+    """The transaction of ``answers``, newest first, of which alone a word was told that ``said`` names it by."""
+    names = {(found["before"] or found["behind"]).lower() for found in _BY_NAME.finditer(said)}
+    for answer in answers:
+        told = [
+            sentence for sentence in split_sentences(answer) if names & set(re.findall(r"[\w'&-]+", sentence.lower()))
+        ]
+        ids = {one.text for sentence in told for one in ids_in_text(sentence) if one.kind == "transaction"}
+        if len(ids) == 1:
+            return ids.pop()
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from local.models.asked_questions import BEFORE_A_BLOCK
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_for, ids_in_text, kind_of_parameter
-from local.models.pointing import at_place, by_amount, place_in
+from local.models.pointing import at_place, by_amount, by_name, place_in
 from local.models.sentences import split_sentences
 from local.models.spans_of_time import days_back
 from local.models.speech_acts import without_denied_loss
@@ -34,7 +34,9 @@ _REASONS = {
         | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
-        | disappeared | vanished | left | nowhere | verloren | perd\w+
+        | disappeared | vanished | left | nowhere
+        | (?: slip\w* | f[ae]ll(?:en|s)? | slid\w* | drop\w* ) \s+ (?:out|from|off|down|through|into|overboard)
+        | verloren | perd\w+
         | (?:isn'?t|is\s+not|'s\s+not|not)\s+(?:here|there|with\s+me|in\s+my\s+\w+)
         | (?:can\s*not|can'?t|couldn'?t|don'?t|unable\s+to)\s+(?:seem\s+to\s+)?find )\b""",
     "fraud": r"""\b(?: fraud\w* | scam\w* | phish\w* | hack\w* | clon(?:ed|e|ing) | copied | skimm\w* | compromised
@@ -45,10 +47,12 @@ _REASONS = {
           (?:is|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
 }
 _FLAGGED = re.compile(
-    r"\b(?:flagged|flags|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|alarms?|h(?:old|eld)\s+(?:back|up)|look\w*\s+off|risky"
+    r"\b(?:flagged|flags|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|doubtful|doubts|dodgy|fishy|shady|sketchy|sus|iffy|funny|peculiar|questionable|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|alarms?|h(?:old|eld)\s+(?:back|up)|look\w*\s+off|risky"
     r"|verd\w*chtig\w*|sospechos\w*)\b",
     re.IGNORECASE,
 )
+# "Not only the suspicious ones": all of them.
+_NOT_ONLY = re.compile(r"\bnot\s+(?:only|just|merely)\b[^,.;!?]*", re.IGNORECASE)
 _POINTING = re.compile(
     r"\b(?:it|its|(?:that|this)(?!\s+(?:time|period|day|week|weekend|month|quarter|year|morning|afternoon|evening)\b)|them|those|these|(?:the|that|this|said|same)\s+(?:one|card|transaction|payment|purchase|charge|booking|debit|flag|score|alert|severity)"
     r"|other\s+one|sie|es|la)\b",
@@ -76,6 +80,7 @@ _ENDING = re.compile(
     r"\b(?:end(?:s|ing)?(?:\s+(?:in|with|on))?|card|(?:last|final)\s+(?:(?:four|4)\s+)?digits(?:\s+are)?|number|no\.?|\#|\*+|x+)\s*:?\s*\#?(\d{2,8})\b",
     _FLAGS,
 )
+_FOUR_DIGITS = re.compile(r"(?<![\w.,:/-])\d{4}(?![\w:/-]|[.,]\d|\s*(?:€|eur))", re.IGNORECASE)  # "the 8320"
 _LEAD_IN = re.compile(
     r"""^\W*(?:(?:hi|hello|hey|please|so|and|ok|well|now|i\s+(?:want|wish|need)\s+(?:you\s+)?to|i\s*(?:'d|would)\s+like\s+(?:you\s+)?to
     |can\s+you|could\s+you|would\s+you|can\s+i|could\s+i|let's|let\s+us|just)\b[\s,]*)*
@@ -148,12 +153,16 @@ def _value(name: str, parameter: Mapping[str, Any], required: bool, words: Words
         return card_id(words, name, required) if kind_of_parameter(name) == "card" else _mentioned_id(name, words)
     known: dict[str, Callable[[], Any]] = {
         "days": lambda: _within(_days(words), parameter),
-        "onlyFlagged": lambda: _flag(_FLAGGED.search(words.part or words.clause) is not None, parameter),
+        "onlyFlagged": lambda: _flag(_asks_for_flagged(words.part or words.clause), parameter),
         "reason": lambda: _reason(parameter, words),
         "subject": lambda: _subject(words),
         "question": lambda: _question(words),
     }
     return known[name]() if name in known else _by_schema(parameter, required, words)
+
+
+def _asks_for_flagged(said: str) -> bool:
+    return _FLAGGED.search(_NOT_ONLY.sub(" ", said)) is not None
 
 
 def _by_schema(parameter: Mapping[str, Any], required: bool, words: Words) -> Any:
@@ -176,19 +185,26 @@ def card_id(words: Words, name: str, required: bool) -> str | None:
 
     A required one, which is to be changed, is not told by the label that an old answer gave: it is looked up anew.
     """
-    named = _named(name, words)
-    if named:
+    named, said = _named(name, words), words.conversation.now.said
+    if named and (named[0] in ids_for(name, ids_in_text(said)) or not _means_another(said)):
         return named[0]
     told, place = _cards_told(words.conversation), _place(words)
     if place is not None:
         card = at_place([] if _lists_payments(words) else told, place)
         return str(card["cardId"]) if card else None
-    cards, said = cards_known(words.conversation) if required else told, words.conversation.now.said
+    cards = cards_known(words.conversation) if required else told
     is_other = words.conversation.earlier and _THE_OTHER.search(said)
     meant = _others(name, words, cards) if is_other else _described(_PASSED_OVER.sub(" ", said), cards)
     if meant or is_other:
         return str(meant[0]["cardId"]) if len(meant) == 1 else None
+    if named:  # of what was asked for before; another one must be looked up first
+        return None if required and not cards else named[0]
     return _pointed_at(name, words) or _proposed(name, words) or _before(name, words) or _only_active(words, cards)
+
+
+def _means_another(said: str) -> bool:
+    """Whether ``said`` points at a card by other means than an id: against an id of an earlier message that counts."""
+    return place_in(said) is not None or _ANOTHER_CARD.search(said) is not None or _ENDING.search(said) is not None
 
 
 def _others(name: str, words: Words, cards: list[Json]) -> list[Json]:
@@ -210,7 +226,7 @@ def _only_active(words: Words, cards: list[Json]) -> str | None:
 
 def _described(said: str, cards: list[Json]) -> list[Json]:
     """The cards whose last digits or whose label ``said`` tells."""
-    digits = _ENDING.findall(said)
+    digits = _ENDING.findall(said) or _FOUR_DIGITS.findall(said)
     by_digits = [card for card in cards for ending in digits if _ends_with(card, ending)]
     if by_digits:
         return by_digits
@@ -239,7 +255,8 @@ def _mentioned_id(name: str, words: Words) -> str | None:
         return at_place(_listed(name, words), place)
     if kind_of_parameter(name) == "transaction":
         answers = [exchange.answer for exchange in reversed(words.conversation.earlier)]
-        told = by_amount(words.clause, answers) or by_amount(words.conversation.now.said, answers)
+        texts = (words.clause, words.conversation.now.said)
+        told = next((one for by in (by_amount, by_name) for text in texts if (one := by(text, answers))), None)
         if told:
             return told
     return _other(name, words) if _THE_OTHER.search(words.conversation.now.said) else _pointed_at(name, words)

@@ -18,7 +18,9 @@ _NUMBERS = {
         1,
     )
     for word in words.split()
-} | {"half": 0.5, "half a": 0.5, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
+} | {"half": 0.5, "half a": 0.5}
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DAYS_OF = {"day": 1, "night": 1, "week": 7, "month": 31, "year": 365, "fortnight": 14, "quarter": 92}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = (
@@ -37,6 +39,8 @@ _MONTHS = (
 )
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _NUMBER = rf"(?P<number>\d{{1,3}}|{'|'.join(sorted(_NUMBERS, reverse=True))})(?:\s+of)?"
+# "Forty-eight", "forty eight", as one dictates it.
+_COMPOUND = re.compile(rf"\b(?P<tens>{'|'.join(_TENS)})(?:[\s-]+(?P<unit>{'|'.join(_UNITS)}))?\b")
 _KIND_OF_DAY = r"(?:full|whole|entire|calendar|business|working|odd|or so|or more)"
 _ISO_DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 _DAY_OF_MONTH = re.compile(
@@ -81,6 +85,7 @@ def days_back(text: str, today: date) -> int | None:
     said = _UNTIL_NOW.sub(" ", text.lower())
     for short, full in _IN_FULL:
         said = short.sub(full, said)
+    said = _COMPOUND.sub(_in_digits, said)
     named = _from_a_date(said, today)
     if named is not None:
         return named
@@ -90,6 +95,11 @@ def days_back(text: str, today: date) -> int | None:
     told = [days for words, days in _WORDS if words.search(said)]
     told += [days for days in (_counted(said), _from_a_weekday(said, today)) if days]
     return max(told, default=None) or _of_a_unit(said, today)  # "yesterday and the last three days": all of it
+
+
+def _in_digits(number: re.Match[str]) -> str:
+    units = _UNITS.index(number["unit"]) + 1 if number["unit"] else 0
+    return str(_TENS[number["tens"]] + units)
 
 
 def _from_a_date(said: str, today: date) -> int | None:

@@ -1,5 +1,7 @@
 """Slips of the keyboard put right, so that grammar and examples know the words: "transactoins", "blok", "dont".
 
+The shorthand of chats is written out before: "y did u stop it n is my card ok".
+
 A word that neither the embedding model's vocabulary nor the examples know becomes the one word of the examples that is
 one slip away from it: a letter too many, too few, another, or two changed about. Of several it stays what it is, and so
 do names, ids and short words.
@@ -20,6 +22,42 @@ _CONTRACTION = re.compile(
     r"|(i)(m|ve)|(you|they|we)(ve))(?![\w'-])",
     re.IGNORECASE,
 )
+# Not what is a letter or a number of something: only between words, and "y" only where a question begins.
+_SHORTHAND = {
+    word: full
+    for full, words in {
+        "and": "n 'n'",
+        "you": "u ya",
+        "your": "ur",
+        "are": "r",
+        "what": "wat wot",
+        "about": "bout",
+        "can": "cn",
+        "because": "cuz coz bc cos",
+        "with": "w/ wiv",
+        "somebody": "sum1 some1",
+        "I don't know": "idk dunno",
+        "isn't": "ain't aint",
+        "want to": "wanna",
+        "going to": "gonna",
+        "got to": "gotta",
+        "the": "da teh",
+        "that": "dat",
+        "though": "tho",
+        "through": "thru",
+        "account": "acc acct",
+        "transaction": "txn",
+        "transactions": "txs txns",
+    }.items()
+    for word in words.split()
+}
+_SHORT = re.compile(
+    rf"(?<![\w'./:-])(?:{'|'.join(map(re.escape, sorted(_SHORTHAND, key=len, reverse=True)))})(?![\w'./:-])",
+    re.IGNORECASE,
+)
+_Y = re.compile(
+    r"(?<![\w'./:-])y(?=\s+(?:is|isn't|was|are|were|did|didn't|do|does|has|have|can|can't|the|my|not)\b)", re.IGNORECASE
+)
 
 
 def spelled(text: str, is_known: Callable[[str], bool]) -> str:
@@ -34,7 +72,12 @@ def spelled(text: str, is_known: Callable[[str], bool]) -> str:
         meant = {slip for slip in _slips(word) if slip in _words()}
         return meant.pop() if len(meant) == 1 else found[0]
 
-    return _WORD.sub(put_right, _with_apostrophes(text))
+    return _WORD.sub(put_right, _with_apostrophes(_written_out(text)))
+
+
+def _written_out(text: str) -> str:
+    """``text`` with whole words for the shorthand of chats."""
+    return _Y.sub("why", _SHORT.sub(lambda found: _SHORTHAND[found[0].lower()], text))
 
 
 def _with_apostrophes(text: str) -> str:
