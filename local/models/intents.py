@@ -45,10 +45,11 @@ _SAME_SPAN = re.compile(
 )
 _BARE_QUESTION = re.compile(
     r"\W*(?:and|but|so)?\W*(?:why|how come|how so|since when|when|what for|warum|por qué"
-    r"|(?:for )?what(?:(?: is| was)? the)? reason)"
+    r"|(?:for )?what(?:(?: is| was)? the)? reason|by whom|who(?: has| had)?(?: did| done)?)"
     r"(?:\s+(?:is\s+|was\s+)?(?:it|that|this|so|the)(?:\s+(?:one|so))?)?\W*",
     re.IGNORECASE,
 )
+_BARE_ID = re.compile(r"\W*this (?:card|transaction|one)\W*")
 _WHY = re.compile(r"\b(?:why|how|what for|warum|por qué)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:cards|payments|transactions|purchases|charges|documents)\b", re.IGNORECASE)
 _SHOW_THEM = re.compile(r"\b((?:show|list|tell|give)(?:\s+me)?)\s+them\b", re.IGNORECASE)
@@ -57,6 +58,11 @@ _TOO_CLOSE = 0.04  # between two tools: the person is asked
 _REMEMBERED = 8  # exchanges
 _SHORT = 8  # words of a message that may lean on the one before
 _POINTS_BACK = re.compile(r"\b(?:it|that|this|those|these|them|they|ones?)\b", re.IGNORECASE)
+# "I meant card 8320": the same for something else.
+_CORRECTS = re.compile(
+    r"^\W*(?:(?:no|sorry|wait|oh|oops|actually|rather|ah)\W+)*(?:i\s+(?:actually\s+)?mean(?:t)?|make\s+(?:it|that)|rather)\b",
+    re.IGNORECASE,
+)
 _GOES_ON = re.compile(r"\W*(?:and|but|or|also)\b", re.IGNORECASE)  # however long, if it is about the same
 _LEANS = re.compile(
     r"^\W*(?:and|what about|how about|only|just|now|then|or|also|why|more|tell me more|details?|(?:the\s+)?same"
@@ -131,10 +137,10 @@ def _read(said: str, last: Exchange | None, before: Sequence[Intent], desk: Desk
 
 
 def _with_what_follows(clauses: Sequence[str]) -> list[str]:
-    """``clauses``, a bare "Why?" with the one that it asks about."""
+    """``clauses``, a bare "Why?" with the one that it asks about, and a bare id with the one that asks of it."""
     joined: list[str] = []
     for clause in clauses:
-        if joined and _BARE_QUESTION.fullmatch(clause):
+        if joined and (_BARE_QUESTION.fullmatch(clause) or _BARE_ID.fullmatch(without_ids(joined[-1]))):
             joined[-1] = f"{joined[-1]} {clause}"
         else:
             joined.append(clause)
@@ -222,9 +228,8 @@ def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list
 def _without_asides(intents: Sequence[Intent], desk: Desk) -> list[Intent]:
     """``intents`` without those of mere remarks: "It is my debit card", "I made no such payment" beside "block it"."""
     demanded = [one for one in intents if desk.tools[one.kind].changes and demands(one.clause)]
-    others = {kind for kind in desk.tools if kind not in {one.kind for one in demanded}}
-    demanded = [one for one in intents if one in demanded or (one.kind in others and demanded and _disputes(one, desk))]
     changes = _named(demanded or [one for one in intents if desk.tools[one.kind].changes], desk)
+    changes = [one for one in intents if one in changes or (demanded and _disputes(one, desk))]
     asked = [one for one in intents if one in changes or seeks_information(one.clause)]
     asked = [one for one in asked if one in changes or not desk.tools[one.kind].changes]
     return asked or list(intents)
@@ -263,8 +268,10 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
     goes_on = whole.kind in {one.kind for one in tools} and _GOES_ON.match(said)
     is_short = len(said.split()) <= _SHORT
     is_new = whole.score >= _CERTAIN and whole.kind in desk.tools and whole.kind not in {one.kind for one in tools}
-    if (is_new and not only_points(without_ids(said))) or not _LEANS.match(said) or not (goes_on or is_short):
-        return []
+    corrects = _CORRECTS.match(said) is not None and not seeks_information(said)
+    leans = (corrects or _LEANS.match(said)) and (goes_on or is_short)
+    if (is_new and not (corrects or only_points(without_ids(said)))) or not leans:
+        return _asked_on(said, tools, desk, whole)
     return [
         replace(one, clause=f"{one.clause} {said}")
         if desk.takes_words(one.kind)
@@ -272,6 +279,14 @@ def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, 
         for one in tools
         if not desk.tools[one.kind].changes
     ]
+
+
+def _asked_on(said: str, before: Sequence[Intent], desk: Desk, whole: Intent) -> list[Intent]:
+    """The search among ``before`` for what ``said`` asks, if nothing tells of what else: "what about online shops?"."""
+    if whole.score >= _least_score(whole, desk) or not seeks_information(said):
+        return []
+    searches = [one for one in before if desk.takes_words(one.kind) and not desk.tools[one.kind].changes]
+    return [replace(one, clause=f"{one.clause} {said}") for one in searches]
 
 
 def _asked_why(said: str, question: str, last: Exchange, desk: Desk) -> list[Intent]:

@@ -36,12 +36,19 @@ _PLACED = re.compile(
 )
 _NUMBER = r"\d+(?:[.,]\d{1,2})?"
 _BY_AMOUNT = re.compile(rf"\b(?:the|that)\s+(?:[€$]\s*)?{_NUMBER}(?:\s*(?:€|eur|euros?))?\s+(?:one|{_NAMED})\b", re.I)
+# "Did the 12.50 to the baker go through?": the payment of that amount.
+_FOR_A_PAYMENT = re.compile(
+    rf"\b(?:the|my|that)\s+(?:[€$]\s*{_NUMBER}|{_NUMBER}\s*(?:€|eur|euros?)(?!\w)|\d+[.,]\d{{2}})"
+    r"(?=\W*$|\s+(?:to|from|for|at|on|i|go|goes|gone|went|get|been|has|have|had|was|is|arrive|leave|yet|already|come)\b)",
+    re.IGNORECASE,
+)
 _SAID_AMOUNT = re.compile(rf"(?<![\w.,-])({_NUMBER})(?![\w-]|[.,]\d|\s*(?:days?|hours?|weeks?|months?|%))", re.I)
 _TOLD_AMOUNT = re.compile(r"(?:EUR|€)\s*(\d[\d.,]*)|(\d[\d.,]*)\s*(?:EUR|€|euros?)", re.IGNORECASE)
 _LABELLED = re.compile(
     r"\b(?:the|my)\s+(?:debit|credit|business|blocked|frozen|locked|active|working|visa|master\s?card|gold|virtual)\s+one\b",
     re.IGNORECASE,
 )
+_LABELLED_CARD = re.compile(r"\b(?:the|my)\s+(?:debit|credit|business|blocked|active)\s+card\b", re.IGNORECASE)
 _ONLY_POINTS = re.compile(
     rf"\W*(?:(?:and|but|ok|so|or|then|now|just|only|what\s+about|how\s+about|for|of|with)\W+)*(?:this|the\s+other)\s+(?:one|{_NAMED})\W*",
     re.IGNORECASE,
@@ -70,14 +77,15 @@ def place_in(text: str) -> int | None:
 
 
 def plainly_pointed(text: str) -> str:
-    """``text`` with "this one" for what it points at: which one it is says nothing of what is wanted."""
+    """``text`` with "this one" or "the payment" for what it points at: which it is says nothing of what is wanted."""
+    text = _FOR_A_PAYMENT.sub("the payment", text)
     text = _PLACED.sub(lambda found: f"this {found['noun'] or 'one'}", text)
     return _NAMED_ONE.sub("this one", _LABELLED.sub("this card", _BY_AMOUNT.sub("this one", text)))
 
 
 def only_points(text: str) -> bool:
     """Whether ``text`` names one of several and says nothing of it: "and the second one?"."""
-    return _ONLY_POINTS.fullmatch(plainly_pointed(text)) is not None
+    return _ONLY_POINTS.fullmatch(_LABELLED_CARD.sub("this card", plainly_pointed(text))) is not None
 
 
 def at_place[T](things: Sequence[T], place: int) -> T | None:

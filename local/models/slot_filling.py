@@ -29,8 +29,13 @@ _REASONS = {
         | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
     "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
         | mugg\w*
-        | (?:some(?:one|body)|stranger|they|he|she)\s+(?:has\s+|have\s+)?(?:took|taken|grabbed)\s+
-          (?:it|the\s+card|card-)
+        | (?:(?:they|he|she)\s+(?:has\s+|have\s+)?(?:took|taken|grabbed)\s+(?:it|the\s+card|card-))
+        | (?:some(?:one|body)|stranger|(?:some|a)\s+(?:guy|man|bloke|woman|boy|girl|kid|person))\s+
+          (?:has\s+|have\s+|just\s+)?
+          (?:took|taken|grabbed|swiped|ran\s+off\s+with)\s+(?!money|payments?|cash|amounts?|funds|sums?|\W?\d|small|large)
+        | (?:ripped|tore|yanked|wrenched|whipped|made\s+off|ran\s+off|ran\s+away)\b .{0,30}
+          \b(?:away|off|with|from\s+m[ey]|out\s+of\s+my)
+        | (?:broken?|forced|smashed)\s+(?:open|in\b)
         | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
@@ -43,6 +48,10 @@ _REASONS = {
         | unauthori[sz]ed | abus\w* | misus\w* | betrug | fraude | (?:wasn'?t|not)\s+me | not\s+mine | fake | suspicious
         | (?:did\s*n[o']?t|never|not)\s+(?:make|made|do|did|buy|bought|authori[sz]e\w*) | don'?t\s+recogni[sz]e
         | (?:strange|odd|weird|unknown|unfamiliar|unusual)\s+(?:payment|charge|transaction|purchase|debit|booking)s?
+        | knows?\s+(?:\w+\s+){0,2}(?:pin|codes?|numbers?|details|data)
+        | (?:shops|shopping|pays|paying|buys|buying)\s+(?:\w+\s+){0,2}with\s+(?:it|my)
+        | (?:others|(?:other|unknown)\s+people|another\s+person|third\s+part(?:y|ies))\s+
+          (?:is|are|has|have|was|were|keeps?|used?|uses|using|pays?|paying|paid|buys?|buying|bought)
         | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
           (?:is|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
 }
@@ -53,6 +62,9 @@ _FLAGGED = re.compile(
 )
 # "Not only the suspicious ones": all of them.
 _NOT_ONLY = re.compile(r"\bnot\s+(?:only|just|merely)\b[^,.;!?]*", re.IGNORECASE)
+_EVERYTHING = re.compile(
+    r"\b(?:all|any|everything|every|the\s+(?:others?|rest)|normal|payments|transactions)\b", re.IGNORECASE
+)
 _POINTING = re.compile(
     r"\b(?:it|its|(?:that|this)(?!\s+(?:time|period|day|week|weekend|month|quarter|year|morning|afternoon|evening)\b)|them|those|these|(?:the|that|this|said|same)\s+(?:one|card|transaction|payment|purchase|charge|booking|debit|flag|score|alert|severity)"
     r"|other\s+one|sie|es|la)\b",
@@ -153,7 +165,7 @@ def _value(name: str, parameter: Mapping[str, Any], required: bool, words: Words
         return card_id(words, name, required) if kind_of_parameter(name) == "card" else _mentioned_id(name, words)
     known: dict[str, Callable[[], Any]] = {
         "days": lambda: _within(_days(words), parameter),
-        "onlyFlagged": lambda: _flag(_asks_for_flagged(words.part or words.clause), parameter),
+        "onlyFlagged": lambda: _flag(_asks_for_flagged(words), parameter),
         "reason": lambda: _reason(parameter, words),
         "subject": lambda: _subject(words),
         "question": lambda: _question(words),
@@ -161,8 +173,11 @@ def _value(name: str, parameter: Mapping[str, Any], required: bool, words: Words
     return known[name]() if name in known else _by_schema(parameter, required, words)
 
 
-def _asks_for_flagged(said: str) -> bool:
-    return _FLAGGED.search(_NOT_ONLY.sub(" ", said)) is not None
+def _asks_for_flagged(words: Words) -> bool:
+    """Whether only what is suspicious is asked for; what goes on with such a question does too, but for "all"."""
+    said = words.part or words.clause
+    before = () if _NOT_ONLY.search(said) or _EVERYTHING.search(said) else words.before
+    return any(_FLAGGED.search(_NOT_ONLY.sub(" ", text)) for text in (said, *before))
 
 
 def _by_schema(parameter: Mapping[str, Any], required: bool, words: Words) -> Any:

@@ -51,14 +51,16 @@ _DAY_OF_MONTH = re.compile(
 _DAYS_OF_MONTH = re.compile(
     rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?(?=\s*(?:to|-|\u2013|and|until|till)\s*\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{_MONTH})"
 )
-_IN_MONTH = re.compile(rf"\b(?:in|since|from|for|during|of|last|this)\s+(?:last\s+|this\s+)?{_MONTH}\b")
+_IN_MONTH = re.compile(rf"\b(?:in|since|from|for|during|of|about|last|this)\s+(?:last\s+|this\s+)?{_MONTH}\b")
 _COUNTED = re.compile(
     rf"\b{_NUMBER}[\s-]+(?:{_KIND_OF_DAY}\s+)?(?P<unit>hour|day|night|week|fortnight|month|quarter|year)s?\b(?P<ago>\s+ago)?"
 )
 _IN_FULL = (
     (re.compile(r"\b(\d{1,3})\s?(?:h|hrs?)\b"), r"\1 hours"),
     (re.compile(r"\b(\d{1,3})\s?d\b"), r"\1 days"),
+    (re.compile(r"\b(\d{1,2})\s?w\b"), r"\1 weeks"),
     (re.compile(r"\bwe?k(s?)\b"), r"week\1"),
+    (re.compile(r"\bmth?s?\b"), "months"),
     *(
         (re.compile(rf"\b{month[:3]}t?\.?(?=\s+\d)|(?<=\d\s){month[:3]}t?\b\.?"), month)  # "nov 1", "1 sept"
         for month in _MONTHS

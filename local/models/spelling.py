@@ -26,7 +26,7 @@ _CONTRACTION = re.compile(
 _SHORTHAND = {
     word: full
     for full, words in {
-        "and": "n 'n'",
+        "and": "n 'n' & +",
         "you": "u ya",
         "your": "ur",
         "are": "r",
