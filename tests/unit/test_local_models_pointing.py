@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.models.pointing import by_amount, only_points, place_in, plainly_pointed
+from local.models.pointing import by_amount, by_name, only_points, place_in, plainly_pointed
 
 TOLD = (
     "TX-1: 9.90 EUR with card CARD-1 on 13 November 2026. TX-2: 1,880.00 EUR with card CARD-1 on 16 November, flagged."
@@ -48,3 +48,18 @@ def test_what_only_points_says_nothing_of_what_is_wanted() -> None:
     assert plainly_pointed("block the second one") == "block this one"
     assert only_points("and the second one?")
     assert not only_points("block the second one")
+
+
+@pytest.mark.parametrize(
+    ("said", "transaction"),
+    [
+        ("what about the Oslo one?", "TX-1"),
+        ("the payment in bergen wasn't mine", "TX-2"),
+        ("the flagged one", "TX-2"),
+        ("the one with my card", None),
+        ("the Paris one", None),
+    ],
+)
+def test_transaction_is_found_by_a_word_that_was_told_of_it_alone(said: str, transaction: str | None) -> None:
+    told = "TX-1: 5.00 EUR with card CARD-1 in Oslo. TX-2: 7.00 EUR with card CARD-1 in Bergen, flagged."
+    assert by_name(said, ["", told]) == transaction
