@@ -27,10 +27,12 @@ _FLAGS = re.IGNORECASE | re.VERBOSE
 _REASONS = {
     "details": r"""\b(?:details|data|numbers?|information|pin)\b .* \b(?:stolen|stole|leak\w*|copied)\b
         | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
-    "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
+    "stolen": r"""\b(?: stole\w* | steal\w* | theft
+        | (?:thief|thieves)\b(?!\s+(?:is|are|was|keeps?)\s+(?:us|shopp|pay|buy|spend)ing)
+        | rob | robb\w* | snatch\w* | pick-?pocket\w*
         | mugg\w*
-        | (?:some(?:one|body)|stranger|they|he|she)\s+(?:has\s+|have\s+)?(?:took|taken|grabbed)\s+
-          (?:it|the\s+card|card-)
+        | (?:some(?:one|body)|stranger|they|he|she)\s+(?:(?:must|may|might|could)\s+)?(?:has\s+|have\s+)?
+          (?:took|taken|grabbed)\s+(?:it|them|the\s+card|card-)
         | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
@@ -41,8 +43,8 @@ _REASONS = {
         | unauthori[sz]ed | abus\w* | misus\w* | betrug | fraude | (?:wasn'?t|not)\s+me | not\s+mine | fake | suspicious
         | (?:did\s*n[o']?t|never|not)\s+(?:make|made|do|did|buy|bought|authori[sz]e\w*) | don'?t\s+recogni[sz]e
         | (?:strange|odd|weird|unknown|unfamiliar|unusual)\s+(?:payment|charge|transaction|purchase|debit|booking)s?
-        | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
-          (?:is|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
+        | (?:some(?:one|body)|anyone|stranger\w*|thief|thieves|crooks?)\s+(?:else\s+)?
+          (?:is|are|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
 }
 _FLAGGED = re.compile(
     r"\b(?:flagged|flags|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|dodgy|fishy|shady|sketchy|funny|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|alarms?|h(?:old|eld)\s+(?:back|up)|look\w*\s+off|risky"
