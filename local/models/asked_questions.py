@@ -19,6 +19,8 @@ _NAMES_A_CARD = re.compile(
 )
 # "Not lost, stolen": the same card for another reason.
 _CARD_OR_REASON = re.compile(rf"{_NAMES_A_CARD.pattern}|\b(?:lost|stolen|fraud)\b", re.IGNORECASE)
+# "How long does a new one take?" asks back; "what about the other one?" does not.
+_ASKS_BACK = re.compile(r"\W*(?:and\W+|but\W+)?(?:how|what|why|when|who|where)\b(?!\s+about\b)", re.IGNORECASE)
 _ANYTHING = re.compile(r"\w")
 _ANSWERS = {
     WHICH_CARD: _NAMES_A_CARD,
@@ -34,4 +36,6 @@ _ANSWERS = {
 def may_answer(said: str, asked: str) -> bool:
     """Whether ``asked`` asks one of the questions, and ``said`` has what its answer must have."""
     needed = [pattern for question, pattern in _ANSWERS.items() if question in asked]
+    if BEFORE_A_BLOCK in asked and _ASKS_BACK.match(said):
+        return False
     return bool(needed) and all(pattern.search(said) for pattern in needed)

@@ -68,6 +68,7 @@ _BAN = re.compile(
     | \b(?:nicht|keinesfalls) \s+ \w*sperr\w*
     | \b{CHANGE} \s+ {any_of("nothing neither none no_cards? no_more_cards?")}\b
     | \bnothing \s+ (?:is\s+)? (?:to|should\s+be) \s+ (?:be\s+)? {CHANGE}
+    | \bno \s+ need \s+ (?:to|for\s+you\s+to) \s+ {any_of("trouble bother contact call inform involve alert")}\b
     | \bno \s+ (?:more\s+|further\s+)?
       {any_of("blocking freezing locking disputing investigating action actions steps")}\b
     | \b{any_of("skip avoid refrain_from abstain_from hold_off hold_off_on hold_off_with wait_with postpone delay")} \s+
@@ -112,8 +113,11 @@ _WITHDRAWAL = re.compile(
     # the matter is closed
     | \b(?:{_PAYMENT}|matter|everything|shop|seller) (?:'s|\s+(?:has|have|is|was|got)) \s+
       (?:(?:been|already|now|all)\s+)* {_SETTLED}\b (?!\s+(?:only|partly|in\s+part|but|wrong))
+    | \b{any_of("turns turned")} \s+ out \s+ (?:that\s+)? {_PAYMENT} (?:'s|\s+(?:was|is)) \s+
+      (?! {any_of("not never no a_fraud a_scam fraud fake stolen somebody someone")}\b )
     # the card is there
-    | \b(?:i|we|he|she|wife|husband|son|daughter|somebody|someone) (?:'ve|'s|\s+have|\s+has)? \s+ (?:\w+\s+)? found \s+
+    | (?<!case\s)\b(?:i|we|he|she|wife|husband|son|daughter|somebody|someone) (?:'ve|'s|\s+have|\s+has)? \s+
+      (?:\w+\s+)? found \s+
       {any_of("it my_card the_card my_debit my_credit my_wallet my_purse CARD-")}
     | (?<!never\s)(?<!not\s)(?<!n't\s)(?<!to\s)
       \b{any_of("turned_up reappeared resurfaced got_it_back have_it_back has_it_back have_it_again")}\b

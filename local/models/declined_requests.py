@@ -8,7 +8,7 @@ Almost only English, and wordings that are not foreseen get through to where the
 import re
 
 from local.models.conversation_ids import ids_in_text
-from local.models.others_affairs import CHIEF, goes_for_others
+from local.models.others_affairs import CHIEF, goes_for_others, is_of_oneself, tells_of_others
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
 _LONGEST_PIECE = 500  # characters
@@ -18,6 +18,9 @@ _APPROVAL = r"(?:approv|confirm|authori[sz]|verif)\w*"
 _CONSENT = r"(?:confirmations?|approval|authori[sz]ation|verification|questions?|yes)"
 # What an analyst decides, or a yes, does not come about without them.
 _DECIDING = r"(?:release|refund|pay|approve|mark|clear|decide|settle|block|freeze|open|delete|close|remove)"
+_GUARD = r"""(?:(?:fraud|security|safety|risk)\s+
+    (?:checks?|checking|controls?|detection|monitoring|filters?|alerts?|rules?|scoring)
+    |(?:flagging|monitoring|scoring|surveillance))"""
 _OVERRIDING = re.compile(
     rf"""
       \b(?:ignore|disregard|forget|override|bypass|circumvent|overwrite)\s+(?:\w+\s+){{0,4}}(?:{_RULES}|{_APPROVAL})
@@ -25,6 +28,11 @@ _OVERRIDING = re.compile(
     # the prompt, and who speaks in it
     | \b(?:system|hidden|secret|internal)\s+(?:prompt|message|instruction|rule|config)
     | \byour\s+(?:\w+\s+)?(?:instructions|prompt|guidelines|configuration|source\s+code)\b
+    | \b(?:instructions?|rules?|guidelines?|directions?|prompt|orders)\s+(?:(?:that|which)\s+)?
+      (?: (?:under|by|on|to)\s+which\s+you\b
+        | (?:guide|govern|bind|direct|control)s?\s+you(?:r\s+(?:answers|replies|behaviou?r|work))?\b
+        | given\s+to\s+you\b
+        | you\s+(?:were|are|have\s+been|have\s+to|must|got|follow|obey|operate|act|work|received)\b )
     | \b(?:previous|above|prior|earlier)\s+(?:instructions|rules|prompt)\b
     | \b(?:repeat|print|output)\s+(?:\w+\s+){{0,3}}above\b
     | ^\W*(?:(?:note|message)\s+(?:to|for)\s+(?:the\s+)?)?
@@ -46,7 +54,9 @@ _OVERRIDING = re.compile(
       (?:(?:needed|necessary|required|asked)\b|(?:please|pls)\b(?!\s+about))
     | \balready\s+(?:\w+\s+){{0,2}}(?:confirmed|approved|agreed|authori[sz]ed|said\s+yes)\b.*\b(?:so|then|hence)\s+
       (?:just\s+|please\s+)?(?:{_DECIDING}|skip|do|go|proceed)\b
-    | \b{_DECIDING}\b[^,;:]*\b(?:without|behind|bypassing)\s+(?:\w+\s+){{0,3}}(?:analysts?|review|supervisor)\b
+    | \b{_DECIDING}\b[^,;:]*\b(?:without|behind|bypassing|no)\s+(?:\w+\s+){{0,3}}
+      (?:analysts?|supervisor|review|check|control|verif|examin|inspect|look)\w*\b
+    | \bno\s+(?:more\s+)?(?:analysts?|review|checks?|checking)\s*,?\s+(?:please\b|pls\b|just\b)
     | \b(?:bypass|circumvent)\w*\s+(?:\w+\s+){{0,3}}(?:analysts?|review|check\w*)\b
     | \bno\s+analyst\s+(?:\w+\s+){{0,2}}(?:see|know|check|look|review|involved)\b
     | \b(?:ohne|sin|sans)\s+(?:\w+\s+){{0,2}}
@@ -74,6 +84,10 @@ _OVERRIDING = re.compile(
     | \b(?:approve|authori[sz]e)\s+(?:it|this|that|the\s+\w+|everything|them)\s+(?:yourself|for\s+me|on\s+my\s+behalf)
     | \b(?:approved|authori[sz]ed|confirmed)\s+by\s+(?:the|my|an?|your)\s+{CHIEF}\b
     | \b(?:raise|lift|remove|increase|disable|change|set)\s+(?:the|your|my|any)\s+(?:approval|confirmation|safety)\b
+    | \b(?:turn|switch|shut)\s+off\s+(?:\w+\s+){{0,2}}{_GUARD}
+    | \b(?:turn|switch|shut|disable|deactivate|suspend|pause|remove|lift|stop)\s+(?:\w+\s+){{0,2}}{_GUARD}(?:\s+off)?\b
+    | \b(?:nobody|no\s+one)\s+(?:will|would|needs\s+to|has\s+to|must)\s+(?:ever\s+)?
+      (?:know|notice|find\s+out)(?=\W*$|\s*[:;,])
     # the machinery
     | \bselect\s+[\w*,\s]+\s+from\s+\w+ | \b(?:drop|truncate)\s+table\b
     | [{{\[]\s*["']\w+["']\s*:
@@ -104,7 +118,10 @@ def overrides_the_rules(text: str) -> bool:
 
 def is_about_others(text: str) -> bool:
     """Whether ``text`` is about the cards, payments or papers of somebody else, or claims to be somebody else."""
-    return any(map(goes_for_others, _pieces(text)))
+    pieces = _pieces(text)
+    theirs = [piece for piece in pieces if goes_for_others(piece)]
+    own = [piece for piece in pieces if piece not in theirs and is_of_oneself(piece)]
+    return bool(theirs) and not (own and all(map(tells_of_others, theirs)))
 
 
 def _pieces(text: str) -> list[str]:

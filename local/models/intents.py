@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from local.models.asked_questions import may_answer
 from local.models.bans import forbids_a_change
+from local.models.conditions import waits_for_something
 from local.models.conversation import Conversation, Exchange
 from local.models.conversation_ids import ids_in_text
 from local.models.declined_requests import why_declined
+from local.models.deeds import is_told
 from local.models.light_desk import Desk
 from local.models.others_affairs import without_others_not_meant
 from local.models.pointing import only_points, plainly_pointed
@@ -208,13 +210,19 @@ def _best(
 
 
 def _allowed(text: str, desk: Desk, clauses: Sequence[str]) -> dict[str, float]:
-    may_change = any(may_ask_for_a_change(clause) for clause in clauses) and not any(map(forbids_a_change, clauses))
+    asks = demands if any(map(_puts_off, clauses)) else may_ask_for_a_change
+    may_change = any(map(asks, clauses)) and not any(map(forbids_a_change, clauses))
     scores = desk.router.scores(text)
     return {
         kind: score
         for kind, score in scores.items()
         if may_change or kind not in desk.tools or not desk.tools[kind].changes
     }
+
+
+def _puts_off(clause: str) -> bool:
+    """Whether ``clause`` tells of a change that waits for something, is put off or is somebody else's."""
+    return waits_for_something(clause) or is_told(clause)
 
 
 def _rivals(text: str, desk: Desk, clauses: Sequence[str], best: Intent) -> list[Intent]:
@@ -257,7 +265,7 @@ def _merged(intents: Sequence[Intent], said: str) -> list[Intent]:
 
 def _continued(said: str, last: Exchange, before: Sequence[Intent], desk: Desk, whole: Intent) -> list[Intent]:
     """The intents ``before``, where what is said now only adds to them: "and last month?", "the debit card"."""
-    if any(map(forbids_a_change, clauses_of(said))):
+    if any(forbids_a_change(clause) or _puts_off(clause) for clause in clauses_of(said)):
         return []
     tools = [one for one in before if one.kind in desk.tools]
     if _answers_a_question(said, last.answer, desk, whole):

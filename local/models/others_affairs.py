@@ -18,8 +18,13 @@ CHIEF: Final = (
 _RELATIVE = r"""(?:(?:step|grand|god|half|ex)?-?(?:mother|father|mum|mom|dad|son|daughter|brother|sister|child(?:ren)?)
     (?:-in-law)?|grandm\w+|grandp\w+|gran(?:ny)?|neighbou?r|wife|husband|spouse|partner|girlfriend|boyfriend|fianc\w+|ex
     |colleague|co-?worker|boss|friend|mate|uncle|aunt|auntie|cousin|niece|nephew|parent|roommate|room-mate|flatmate
-    |flat-mate|housemate|tenant|ceo|president|kids?|in-laws?)s?"""
+    |flat-mate|housemate|bro|sis|bestie|buddy|pal|gf|bf|tenant|ceo|president|kids?|in-laws?)s?"""
 _SOMEBODY = rf"(?:(?:my|his|her|their|our|the)\s+(?:ex-?\s?|[a-z]+\s+)?{_RELATIVE}(?![\w-]))"
+# Those with whom one has to do, and whose letters and contracts may well be one's own.
+_OUTSIDER = r"""(?:(?:my|our|the|an?)\s+(?:\w+\s+)?(?:customer|client|guest|buyer|patient|student|pupil|landlord
+    |landlady|employee|worker|assistant|cleaner|cleaning\s+lady|babysitter|nanny|au[\s-]pair|lodger|carer|nurse|bookkeeper|apprentice
+    |intern)s?(?![\w-]))"""
+_PAYER = r"(?:my|our|an?|one\s+of\s+(?:my|our))\s+(?:\w+\s+)?(?:customer|client|guest|buyer|patient|student|pupil)s?"
 _CUSTOMERS = r"(?:customer|client|user|account\s+holder|cardholder)s?"
 _PEOPLE = rf"(?:people|persons?|victims?|{_CUSTOMERS})"
 _STRANGERS = rf"""(?:(?:an)?other\s+{_CUSTOMERS} | different\s+{_CUSTOMERS}
@@ -29,6 +34,7 @@ _STRANGER = r"(?:man|woman|guy|bloke|chap|fellow|lady|girl|boy|thief|fraudster|p
 _AFFAIRS = r"""(?:card|transaction|payment|purchase|spending|account|data|detail|document|contract|file|statement
     |balance|case|record|history)s?"""
 _MONEY_AFFAIRS = r"(?:cards?|card\s+numbers?|transactions?|payments?|purchases?|spending|accounts?|balance|data)"
+_CARD_AFFAIRS = r"(?:cards?|card\s+numbers?|transactions?|spending|accounts?|balance)"
 _NAME = r"""(?-i:\b(?!(?:What|Where|Who|It|That|Here|There|Let|Today|Yesterday|\w+day|January|February|March|April|May
     |June|July|August|September|October|November|December)\b)[A-Z][a-z]+(?:\s[A-Z][a-z]+)?)"""
 _DEEDS = r"(?:spen[dt]|spending|bought|buy|buying|paid|pay|paying|shop|shopped|withdrew|withdrawn)"
@@ -67,7 +73,13 @@ _ALWAYS = re.compile(
     | \b(?:entire|whole|customer)\s+database\b | (?<!\bmy\s)\bcustomer\s+(?:(?:number|no\.?|id)\s+)?\d{{3,}}
     | \bcard(?:-\w+)?\s+(?:(?:that|which)\s+)?(?:is\s+not|isn['\u2019]?t)\s+(?:mine|my\s+own)\b
     | \b(?:names?|list|identit\w+)\s+of\s+(?:all\s+)?(?:the\s+)?(?:other\s+)?(?:people|persons|customers|victims)\b
+    | (?<!\bto\s)\b{_OUTSIDER}['\u2019]s?\s+(?:\w+\s+){{0,2}}{_CARD_AFFAIRS}\b
+    | \b{_CARD_AFFAIRS}\s+(?:of|belonging\s+to|owned\s+by)\s+{_OUTSIDER}
+    | \b{_PAYER}\s+(?:\w+\s+)?(?:paid|pays|bought|ordered)\s+(?:\w+\s+){{0,3}}(?:with|using|by)\s+(?:card\s+)?{_ID}
+    | \b{_ID}\s*,?\s*(?:which\s+)?(?:(?:it|that)\s*)?(?:is|['\u2019]s)\s+(?:his|hers|theirs)\b
+    | \bon\s+(?:his|her|their)\s+(?:side|end)\b | \b(?:hers|theirs)\s+(?:too|also|as\s+well)\b
     # what is to be done for them
+    | \b(?:writing|asking|calling|acting|speaking)\s+(?:\w+\s+)?for\s+(?:{_SOMEBODY}|{_OUTSIDER})
     | \b(?:case|dispute|complaint|ticket|flagged|blocked|same|cards?|accounts?)\s+(?:there\s+)?
       for\s+(?:{_SOMEBODY}(?!['\u2019])|him\b|her(?!\s+\w))
     | \b{_TO_ACT}\s+(?:it|that|this|one|the\s+\w+|{_ID})\s+for\s+(?:{_SOMEBODY}(?!['\u2019])|him\b|her(?!\s+\w))
@@ -89,7 +101,8 @@ _ALWAYS = re.compile(
 )
 _UNLESS_OF_ONESELF = re.compile(
     rf"""
-      \b(?:what|which|where|when|how\s+much|did|does|has|have)\b.*\b{_SOMEBODY}.*\b(?:{_AFFAIRS}|{_DEEDS})\b(?!-)
+      \b(?:what|which|where|how\s+much)\b.*\b{_OUTSIDER}.*\b(?:spen[dt]|spends|bought|buys|shopped)\b
+    | \b(?:what|which|where|when|how\s+much|did|does|has|have)\b.*\b{_SOMEBODY}.*\b(?:{_AFFAIRS}|{_DEEDS})\b(?!-)
     | \b(?:what|which|where|when|how\s+much|did|does|has|if|whether)\s+(?:\w+\s+){{0,2}}(?:he|she)\s+(?:\w+\s+){{0,2}}
       {_DEEDS}\b
     | \bwho\s+else\s+(?:\w+\s+){{0,2}}(?:{_DEEDS}|used|shops?|hit|affected|defrauded|robbed|scammed|victim|there|at)\b
@@ -155,6 +168,24 @@ _OWN_PAPER = re.compile(
 )
 
 
+# "My neighbour's card was skimmed.": what happened to others, and nothing asked about it.
+_HAPPENED = re.compile(
+    rf"""\W*(?:\w+\s+){{0,2}}{_SOMEBODY}['\u2019]s?\s+(?:\w+\s+)?{_AFFAIRS}\s+
+    (?:was|were|got|has\s+been|have\s+been|had\s+been)\s+[^,;:?]*""",
+    _FLAGS,
+)
+
+
+def is_of_oneself(sentence: str) -> bool:
+    """Whether ``sentence`` is about something of the person's own."""
+    return _ONES_OWN.search(sentence) is not None
+
+
+def tells_of_others(sentence: str) -> bool:
+    """Whether ``sentence`` does no more than tell what happened to the things of others."""
+    return _HAPPENED.fullmatch(sentence) is not None
+
+
 def without_others_not_meant(text: str) -> str:
     """``text`` without those that it says are not meant: of "my cards, not my wife's" only "my cards" is left."""
     return _NOT_MEANT.sub(" ", text)
@@ -165,7 +196,7 @@ def goes_for_others(sentence: str) -> bool:
     if _OWN_PAPER.search(sentence):
         return False
     sentence = without_others_not_meant(sentence)
-    is_of_oneself = _ONES_OWN.search(sentence) is not None
-    if _ALWAYS.search(sentence) or (_UNLESS_OF_ONESELF.search(sentence) and not is_of_oneself):
+    is_own = is_of_oneself(sentence)
+    if _ALWAYS.search(sentence) or (_UNLESS_OF_ONESELF.search(sentence) and not is_own):
         return True
-    return _CLAIM.search(sentence) is not None and not (is_of_oneself and not _DECISION.search(sentence))
+    return _CLAIM.search(sentence) is not None and not (is_own and not _DECISION.search(sentence))

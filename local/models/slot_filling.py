@@ -27,15 +27,18 @@ _FLAGS = re.IGNORECASE | re.VERBOSE
 _REASONS = {
     "details": r"""\b(?:details|data|numbers?|information|pin)\b .* \b(?:stolen|stole|leak\w*|copied)\b
         | \b(?:stolen|stole|has|have|got)\b .* \b(?:details|data|number)\b""",
-    "stolen": r"""\b(?: stole\w* | steal\w* | theft | thief | thieves | rob | robb\w* | snatch\w* | pick-?pocket\w*
+    "stolen": r"""\b(?: stole\w* | steal\w* | theft
+        | (?:thief|thieves)\b(?!\s+(?:is|are|was|keeps?)\s+(?:us|shopp|pay|buy|spend)ing)
+        | rob | robb\w* | snatch\w* | pick-?pocket\w*
         | mugg\w*
-        | (?:(?:they|he|she)\s+(?:has\s+|have\s+)?(?:took|taken|grabbed)\s+(?:it|the\s+card|card-))
         | (?:some(?:one|body)|stranger|(?:some|a)\s+(?:guy|man|bloke|woman|boy|girl|kid|person))\s+
           (?:has\s+|have\s+|just\s+)?
           (?:took|taken|grabbed|swiped|ran\s+off\s+with)\s+(?!money|payments?|cash|amounts?|funds|sums?|\W?\d|small|large)
         | (?:ripped|tore|yanked|wrenched|whipped|made\s+off|ran\s+off|ran\s+away)\b .{0,30}
           \b(?:away|off|with|from\s+m[ey]|out\s+of\s+my)
         | (?:broken?|forced|smashed)\s+(?:open|in\b)
+        | (?:some(?:one|body)|stranger|they|he|she)\s+(?:(?:must|may|might|could)\s+)?(?:has\s+|have\s+)?
+          (?:took|taken|grabbed)\s+(?:it|them|the\s+card|card-)
         | nicked | pinched | burgl\w* | broke\s+into | took\s+my | taken\s+(?:from|out\s+of)\s+(?:me|my)
         | gestohlen | geklaut | roba\w* )\b""",
     "lost": r"""\b(?: lost | lose | loo?sing | loss | mis-?laid | mis-?placed | missing | gone | forgot\w* | dropped
@@ -52,8 +55,8 @@ _REASONS = {
         | (?:shops|shopping|pays|paying|buys|buying)\s+(?:\w+\s+){0,2}with\s+(?:it|my)
         | (?:others|(?:other|unknown)\s+people|another\s+person|third\s+part(?:y|ies))\s+
           (?:is|are|has|have|was|were|keeps?|used?|uses|using|pays?|paying|paid|buys?|buying|bought)
-        | (?:some(?:one|body)|anyone|stranger\w*)\s+(?:else\s+)?
-          (?:is|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
+        | (?:some(?:one|body)|anyone|stranger\w*|thief|thieves|crooks?)\s+(?:else\s+)?
+          (?:is|are|has|was|keeps|used|uses|using|bought|shopping|did|made|paid) )\b""",
 }
 _FLAGGED = re.compile(
     r"\b(?:flagged|flags|suspicious|suspect\w*|unusual|strange|weird|odd|dubious|doubtful|doubts|dodgy|fishy|shady|sketchy|sus|iffy|funny|peculiar|questionable|irregular\w*|abnormal|worr\w*|warnings?|fraud\w*|stopped|declined|refused|rejected|alerts?|alarms?|h(?:old|eld)\s+(?:back|up)|look\w*\s+off|risky"

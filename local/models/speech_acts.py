@@ -9,6 +9,8 @@ The tests err to the side of nothing being changed. They read English, and a few
 import re
 
 from local.models.bans import CHANGE, any_of, forbids_a_change
+from local.models.conditions import is_open_condition, waits_for_something, without_polite_conditions
+from local.models.deeds import is_told
 
 _FLAGS = re.IGNORECASE | re.VERBOSE
 
@@ -57,12 +59,13 @@ _HYPOTHETICAL = re.compile(
     | how \s+ {any_of("do can would could should")} \s+ {any_of("i you one we")}
     | {any_of("is_it_possible would_it_be_possible should_i do_i_have_to do_i_need_to what_does_it_mean whether")}
     | {any_of("(?:do|would)_you_(?:think|believe|recommend|advise|suggest) maybe_i_should perhaps_i_should i_wonder")}
+    | ^\W* (?:(?:and|so|but|let's)\W+)* say \s+ {any_of("i we my")} | what \s+ then (?=\W*$)
     | if \s+ (?: {any_of("i we it")} | you\b (?!\s+{any_of("could would can")}\b) )
     | {any_of("tell know say see check sure remember")} \s+ (?:me\s+)? {any_of("if when who why how")}
     # What somebody would do by themselves, and what nearly was done.
     | {any_of("do does will would")} \s+ {any_of("you they the_bank it")} \b .* \b(?: automatic\w* | always
       | (?:by|on) \s+ {any_of("itself yourself yourselves themselves default your_own its_own")} )
-    | {any_of("disaster mess shame pity nightmare catastrophe terrible awful")} \b .* \b if
+    | {any_of("disaster mess shame pity nightmare catastrophe terrible awful")} \b .* \b (?:if|to)
     | will \s+ you \s+ {any_of("have_to need_to ever be")}
     | {any_of("considered thought_about thought_of toyed_with")} \b .* {CHANGE}
     | {any_of("told_me advised_me urged_me suggested recommended wants thinks says said suggests recommends")} \b
@@ -103,7 +106,8 @@ _STATE = re.compile(
     _FLAGS,
 )
 _WISH = re.compile(
-    rf"""\b{any_of("want need like please pls plz must should have get")}\b
+    rf"""\b(?:{any_of("thankful_if grateful_if obliged_if glad_if happy_if appreciate_it_if")}
+    | {any_of("want need like please pls plz must should have get")})\b
     .* \b{any_of("blocked frozen locked cancell?ed")}\b""",
     _FLAGS,
 )
@@ -163,6 +167,19 @@ _SUGGESTION = re.compile(
     \s+ (?:{any_of("just simply please finally go_ahead_and")} \s+)* (?={CHANGE}\b)""",
     _FLAGS,
 )
+# "I was wondering whether I could ask you to block it": a request, however far about.
+_ROUNDABOUT = re.compile(
+    rf"""\b i \s* (?:'m|am|was|have\s+been|just)? \s* {any_of("wonder wondering wondered hoping")} \s+
+      (?:if\s+|whether\s+)?
+      (?: {any_of("you someone somebody")} \s+ {any_of("could would might can")} (?:\s+(?:possibly|please|kindly))?
+          (?:\s+be\s+(?:able|willing|so\s+(?:\w+\s+)?(?:kind|good)\s+as)\s+to)?
+        | i \s+ {any_of("could might can may")} \s+ {any_of("ask trouble bother")} \s+ you \s+ to )
+    | \b{any_of("might may could can")} \s+ i \s+ (?:\w+\s+)? {any_of("ask trouble bother")} \s+ you \s+ to
+    | \b{any_of("might may could can")} \s+ i \s+ (?:\w+\s+)? {any_of("request ask")} \s+
+      (?:that\s+)? (?=(?:somebody|someone|you)\b)
+    | \bis \s+ there \s+ any \s+ (?:chance|way) \s+ (?:that\s+)? (?:you \s+ (?:could|can|would)?)""",
+    _FLAGS,
+)
 _SEEKS = re.compile(
     _LEAD
     + rf"""(?:
@@ -183,7 +200,8 @@ _NEW_CLAUSE = re.compile(
     rf"""(?<=[.!?;\n]) \s+
     | \s* [,:]? \s* \b{any_of("and but so then also or")}\b [\s,]+
       (?=(?:{any_of("then also please just")}\s+)* {_OPENERS}\b)
-    | (?:[,:]|\s[\u2013\u2014-]) \s+ (?=(?:{any_of("so but and then")}\s+)? {_OPENERS}\b)""",
+    | \s* ,? \s* \b(?:and|but) \s+ (?=(?:if|unless|once)\b(?!\s+(?:so|not)\b))
+    | (?:[,:]|\s[\u2013\u2014-]) \s+ (?=(?:{any_of("so but and then now")}\s+)? {_OPENERS}\b)""",
     _FLAGS,
 )
 # Parts that are no clauses of their own: "according to the terms, when ...", "my payments, but only the flagged ones".
@@ -209,7 +227,7 @@ def clauses_of(text: str) -> list[str]:
 def _belongs_to(before: str, clause: str) -> bool:
     """Whether ``clause`` goes on with ``before``; "..., just my payments" does not where that was a ban."""
     goes_on = _ONLY_SOME.match(clause) and not forbids_a_change(before)
-    return bool(goes_on or _IS_PLACE.fullmatch(before) or _IS_SPAN.fullmatch(before))
+    return bool(goes_on or is_open_condition(before) or _IS_PLACE.fullmatch(before) or _IS_SPAN.fullmatch(before))
 
 
 def without_denied_loss(text: str) -> str:
@@ -219,7 +237,10 @@ def without_denied_loss(text: str) -> str:
 
 def may_ask_for_a_change(clause: str) -> bool:
     """Whether ``clause`` can be read as asking for a change, and not as a question, a report or a ban."""
+    clause = without_polite_conditions(clause)
     if any(one.search(clause) for one in (_UNDOING, _HYPOTHETICAL)) or forbids_a_change(clause) or _tells(clause):
+        return False
+    if waits_for_something(clause) or is_told(clause):
         return False
     if _NO_LOSS.search(clause) and not _LOSS.search(without_denied_loss(clause)):
         return False
@@ -257,4 +278,4 @@ def undoes(clause: str) -> bool:
 
 def plainly_requested(text: str) -> str:
     """``text`` with "please block it" for "why don't you just block it?": a request in a question's clothes."""
-    return _SUGGESTION.sub("please ", text)
+    return _ROUNDABOUT.sub("could you ", _SUGGESTION.sub("please ", text))

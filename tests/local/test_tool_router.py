@@ -19,15 +19,16 @@ from local.models.embeddings import LazyEmbeddingModel
 from local.models.light_chat import Move, next_move
 from local.models.light_desk import Desk, desk_for
 
-FIRST, SECOND, THIRD, FOURTH, FIFTH, SEVENTH = (
+FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH = (
     json.loads((Path(__file__).parent / f"tool_router_dev{part}.json").read_text("utf-8"))
-    for part in ("", "_2", "_3", "_4", "_5", "_7")
+    for part in ("", "_2", "_3", "_4", "_5", "_6", "_7")
 )
 FLOOR = 0.95
 FLOORS = {"looked-at": 0.96, "unseen": 0.93, "added": 0.96}
 FLOORS_OF_THE_THIRD = {"looked-at": 0.97, "unseen": 0.92}
 FLOORS_OF_THE_FOURTH = {"looked-at": 0.97, "unseen": 0.86}
 FLOORS_OF_THE_FIFTH = {"looked-at": 0.97, "unseen": 0.89}
+FLOORS_OF_THE_SIXTH = {"looked-at": 0.97, "unseen": 0.88}
 FLOORS_OF_THE_SEVENTH = {"looked-at": 0.97, "unseen": 0.85}
 
 
@@ -114,6 +115,11 @@ def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_fifth_set(
     assert_half_is_right(FIFTH, "fifth", half, FLOORS_OF_THE_FIFTH[half], desk)
 
 
+@pytest.mark.parametrize("half", FLOORS_OF_THE_SIXTH)
+def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_sixth_set(desk: Desk, half: str) -> None:
+    assert_half_is_right(SIXTH, "sixth", half, FLOORS_OF_THE_SIXTH[half], desk)
+
+
 @pytest.mark.parametrize("half", FLOORS_OF_THE_SEVENTH)
 def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_seventh_set(desk: Desk, half: str) -> None:
     assert_half_is_right(SEVENTH, "seventh", half, FLOORS_OF_THE_SEVENTH[half], desk)
@@ -163,6 +169,13 @@ def test_router_chooses_tools_and_arguments_right_on_each_half_of_its_seventh_se
         "I haven't opened a case about TX-1, have I?",
         "There was no theft, CARD-000042 is at home.",
         "has CARD-000042 been unblocked yet?",
+        "If it happens again, block CARD-000042.",
+        "Once I have talked to my wife you may block CARD-000042.",
+        "before you block CARD-000042 I want to talk to my dad",
+        "I have already asked the hotline to block CARD-000042",
+        "Thank you for blocking CARD-000042 so fast",
+        "My lawyer will open a case about TX-1 himself.",
+        "We might have to block CARD-000042 one day.",
     ],
 )
 def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk, said: str) -> None:
@@ -186,6 +199,10 @@ def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk,
         ("why don't you just block CARD-000042? It was stolen", "block_card"),
         ("Why not open a case about TX-1? I never made it.", "open_case"),
         ("I'd be happy if you could block CARD-000042, it is lost", "block_card"),
+        ("If it isn't too much trouble, please block CARD-000042, I lost it.", "block_card"),
+        ("I was wondering if you could block CARD-000042, it was stolen.", "block_card"),
+        ("When I came home CARD-000042 was gone, please block it", "block_card"),
+        ("I already told the police about TX-1, now I want you to open a case.", "open_case"),
     ],
 )
 def test_negation_of_something_else_is_no_ban(desk: Desk, said: str, tool: str) -> None:
