@@ -17,7 +17,7 @@ from local.lambda_runtime_folder import BASE_PYTHON, ensure_lambda_runtime
 from local.process import PROJECT
 from local.stack import Stack
 
-TRIES = 5
+TRIES = 3
 _BUILT = PROJECT / ".aws-sam" / "build"
 # Imports the function as the runtime does, and notes which clients it makes.
 _NOTING = """
