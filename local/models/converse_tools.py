@@ -24,6 +24,7 @@ from local.models.converse_messages import Said, ToolResult, UntranslatableError
 from local.models.declined_requests import why_declined
 from local.models.offered_tools import OfferedTool
 from local.models.speech_acts import clauses_of, may_ask_for_a_change
+from local.models.spelling import evenly_spaced
 
 type Json = dict[str, Any]
 
@@ -248,7 +249,8 @@ def _meant(choice: ToolChoice, conversation: Sequence[Said], instructions: str) 
 
 def _words_of_the_person(conversation: Sequence[Said]) -> str:
     """The text that waits for an answer: the last block, for a summary may stand before it."""
-    return next((said.texts[-1] for said in reversed(conversation) if said.role == "user" and said.texts), "")
+    words = next((said.texts[-1] for said in reversed(conversation) if said.role == "user" and said.texts), "")
+    return evenly_spaced(words)
 
 
 def _allowed(tools: Sequence[Tool], words: str, instructions: str) -> Sequence[Tool]:

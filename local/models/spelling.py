@@ -60,6 +60,11 @@ _Y = re.compile(
 )
 
 
+def evenly_spaced(text: str) -> str:
+    """``text`` with one space, or one new line, where there are many: grammars would try every way to part them."""
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text))
+
+
 def spelled(text: str, is_known: Callable[[str], bool]) -> str:
     """``text`` with its slips put right. ``is_known``: whether a word, in lower case, is one of the language."""
 
@@ -72,7 +77,7 @@ def spelled(text: str, is_known: Callable[[str], bool]) -> str:
         meant = {slip for slip in _slips(word) if slip in _words()}
         return meant.pop() if len(meant) == 1 else found[0]
 
-    return _WORD.sub(put_right, _with_apostrophes(_written_out(text)))
+    return _WORD.sub(put_right, _with_apostrophes(_written_out(evenly_spaced(text))))
 
 
 def _written_out(text: str) -> str:

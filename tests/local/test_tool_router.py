@@ -207,3 +207,21 @@ def test_question_or_ban_never_reaches_a_tool_that_changes_something(desk: Desk,
 )
 def test_negation_of_something_else_is_no_ban(desk: Desk, said: str, tool: str) -> None:
     assert tool in {call.tool for call in next_move(Conversation("", (), Exchange(said)), desk).calls}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "a" + " " * 3_900 + "b",
+        "I do not " + "want to need to have to " * 160,
+        "if " * 1_300,
+        "not " * 1_000,
+        "the one in the big payment of the 12.50 eur " * 90,
+        "nothing none you it that was not been already " * 85,
+        "\n" * 3_990 + "hi",
+    ],
+    ids=lambda said: said[:12].strip() or "new lines",
+)
+def test_longest_message_that_may_be_sent_is_read_in_seconds_whatever_stands_in_it(desk: Desk, said: str) -> None:
+    assert next_move(Conversation("", (), Exchange(said)), desk).kind
