@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local.lambda_runtime_folder import BASE_PYTHON, ensure_lambda_runtime
 from local.process import PROJECT
-from local.stack import Stack
+from local.stack import Stack, aws_variables
 
 TRIES = 3
 _BUILT = PROJECT / ".aws-sam" / "build"
@@ -61,7 +61,8 @@ def cold_imports(stack: Stack) -> list[ColdImport]:
 def measure(stack: Stack, logical_id: str) -> ColdImport:
     """One function by its logical id. Raises RuntimeError where it does not import."""
     deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.resources[logical_id])
-    module, variables = deployed["Handler"].partition(".")[0], deployed["Environment"]["Variables"]
+    module = deployed["Handler"].partition(".")[0]
+    variables = aws_variables(stack.endpoint) | deployed["Environment"]["Variables"]
     folders = [_BUILT / logical_id, _BUILT / "BackboneLayer" / "python", ensure_lambda_runtime(PROJECT)]
     _, said = _run(_NOTING.format(module=module), folders, variables)
     services = json.loads(said.splitlines()[-1])
@@ -80,10 +81,6 @@ def _run(code: str, folders: Sequence[Path], variables: Mapping[str, str]) -> tu
         **variables,
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
         "LAMBDA_TASK_ROOT": str(folders[0]),  # by this the X-Ray SDK knows where it is
-        "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
     }
     before = _children()
     ended = subprocess.run(  # noqa: S603 - the project's own code

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbone.errors import Retryable
-from backbone.table_calls import Item, item_of, text_of, tried, written_if
+from backbone.table_calls import Item, forget_event, item_of, text_of, tried, written_if
 from card_tools import ACTIVE, Card
 
 
@@ -72,14 +72,7 @@ class CardRows:
 
     def note_published(self, card: Card) -> None:
         """The bus has the event: the row forgets it, unless it keeps another by now."""
-        written_if(
-            self.client.update_item,
-            TableName=self.table,
-            Key={"cardId": {"S": card.card_id}},
-            UpdateExpression="REMOVE eventToPublish",
-            ConditionExpression="eventToPublish = :published",
-            ExpressionAttributeValues={":published": {"S": card.event_to_publish}},
-        )
+        forget_event(self.client, self.table, {"cardId": {"S": card.card_id}}, card.event_to_publish)
 
     def _read(self, keys: list[dict[str, Any]]) -> list[Card]:
         if not keys:

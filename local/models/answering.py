@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +98,15 @@ class Models:
         return self.shared.answer(question.request, ask) if self._shares(question.request) else ask()
 
     def _chunks(self, question: Question) -> Iterator[dict[str, Any]]:
-        def ask() -> Iterator[dict[str, Any]]:
-            return self._ask_streamed(question)
-
+        ask = partial(self._ask_streamed, question)
         return self.shared.stream(question.request, ask) if self._shares(question.request) else ask()
 
     def _ask_streamed(self, question: Question) -> Iterator[dict[str, Any]]:
+        ends_loops = self._ends_loops(question)
         asked = dict(question.request) | {"stream_options": {"include_usage": True}}
-        if not self._ends_loops(question):
-            return openai_client.ask_streamed(self._address(), _CHAT, asked, self.profile.answer_seconds)
-        asked["timings_per_token"] = True
-        return until_repeated(openai_client.ask_streamed(self._address(), _CHAT, asked, self.profile.answer_seconds))
+        asked |= {"timings_per_token": True} if ends_loops else {}
+        chunks = openai_client.ask_streamed(self._address(), _CHAT, asked, self.profile.answer_seconds)
+        return until_repeated(chunks) if ends_loops else chunks
 
     def _ends_loops(self, question: Question) -> bool:
         """The model that we run is small and repeats itself; who runs another has it as they want it."""

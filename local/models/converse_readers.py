@@ -18,7 +18,7 @@ from local.models.openai_client import BrokenError
 type Json = dict[str, Any]
 type Event = tuple[str, Json]
 
-_OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
+ANSWER_OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
 _WHOLE_CHARACTERS = re.compile(r'(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _HALF_OF_A_PAIR = re.compile(r"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})$")
 
@@ -114,7 +114,7 @@ class WrittenChoice:
 
     def take(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         self.written += delta.get("content") or ""
-        opening = _OPENING.match(self.written)
+        opening = ANSWER_OPENING.match(self.written)
         if opening:
             yield from self.blocks.text(self._newly_whole(opening.end()))
         elif self._is_prose():

@@ -1,8 +1,8 @@
 """Which of several things that were told a person points at.
 
 By its place ("the second one", "the last of them"), its amount ("the 21.50 one"), its size ("the big one") or a word
-that was told of it alone ("the Porto one", "the one in Porto"). A place
-counts in the order in which the things were told.
+that was told of it alone ("the Porto one", "the one in Porto"). A place counts in the order in which the things were
+told.
 """
 
 import re

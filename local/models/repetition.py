@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from local.models.converse_readers import ANSWER_OPENING
 from local.models.openai_client import BrokenError
 
 type Json = dict[str, Any]
 
 # Sentences that come again together. More would be a text's structure, and rather a list than a loop.
 _LONGEST_PERIOD = 6
-_OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
 # In JSON's text a new line is two characters.
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?:])(?:\s|\\n)+|(?:\\n\s*)+")
 _HALF_AN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\)$")
@@ -68,7 +68,7 @@ def whole(chunks: Iterator[Json]) -> Json:
 
 def look(written: str) -> Looked:
     """How much of ``written``, a choice in the making, can be told. Only an answer is looked at: calls are short."""
-    opening = _OPENING.match(written)
+    opening = ANSWER_OPENING.match(written)
     if opening is None:
         return Looked(len(written), is_over=False)
     escape = _HALF_AN_ESCAPE.search(written)

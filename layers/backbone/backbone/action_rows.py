@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backbone.actions import OPEN, Action, Cause, Status
 from backbone.errors import Retryable
-from backbone.table_calls import Item, item_of, number_of, pages, tried, written_if
+from backbone.table_calls import Item, forget_event, item_of, number_of, pages, tried, written_if
 
 _PAGE = 100
 
@@ -95,14 +95,7 @@ class ActionRows:
 
     def note_published(self, action_id: str, event_to_publish: str) -> None:
         """The bus has the event: the row forgets it, if it is still the one there. Raises Retryable."""
-        written_if(
-            self.client.update_item,
-            TableName=self.table,
-            Key={"actionId": {"S": action_id}},
-            UpdateExpression="REMOVE eventToPublish",
-            ConditionExpression="eventToPublish = :published",
-            ExpressionAttributeValues={":published": {"S": event_to_publish}},
-        )
+        forget_event(self.client, self.table, {"actionId": {"S": action_id}}, event_to_publish)
 
     def _step(self, before: Action, after: Action, when: tuple[str, float] | None, trail: "Trail | None") -> bool:
         """Writes ``after`` where ``before`` still stands and its events are out; False, and nothing written, else.

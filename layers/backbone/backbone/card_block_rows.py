@@ -11,7 +11,7 @@ from typing import Any
 
 from backbone.card_blocks import ACTIVE, BLOCKED, BLOCKED_BY, Block, Card, Unblock
 from backbone.item_transactions import write_together
-from backbone.table_calls import text_of, tried, written_if
+from backbone.table_calls import forget_event, text_of, tried
 from backbone.transaction_change_rows import does_not_stand_as, stands_by, still_approved
 from backbone.transaction_changes import GENUINE
 
@@ -87,14 +87,7 @@ class CardBlockRows:
 
     def note_published(self, card_id: str, event_to_publish: str) -> None:
         """The bus has the event: the row forgets it, unless it keeps another by now."""
-        written_if(
-            self.client.update_item,
-            TableName=self.cards,
-            Key=_key(card_id),
-            UpdateExpression="REMOVE eventToPublish",
-            ConditionExpression="eventToPublish = :published",
-            ExpressionAttributeValues={":published": {"S": event_to_publish}},
-        )
+        forget_event(self.client, self.cards, _key(card_id), event_to_publish)
 
     def _update(
         self, card: Card, texts: dict[str, str], gone: tuple[str, ...], condition: str, values: dict[str, Any]

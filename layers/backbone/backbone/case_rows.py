@@ -10,7 +10,7 @@ from typing import Any, cast
 from backbone.cases import Case, Closer, Outcome, Reason, Status
 from backbone.errors import Retryable
 from backbone.investigations import Totals
-from backbone.table_calls import Item, item_of, number_of, pages, tried, written_if
+from backbone.table_calls import Item, forget_event, item_of, number_of, pages, tried, written_if
 
 _PAGE = 100
 # A page is at most 1 MB, some thousand cases: no customer has more of them than a few pages.
@@ -124,18 +124,15 @@ class CaseRows:
 
         With its CaseClosed out a case is closed for the outbox too.
         """
-        values = {":published": {"S": case.event_to_publish}}
-        condition = {"ConditionExpression": "eventToPublish = :published"}
         if case.status != "closing":
-            update = {"UpdateExpression": "REMOVE eventToPublish", "ExpressionAttributeValues": values}
-            self._updated(case.case_id, **condition, **update)
+            forget_event(self.client, self.table, {"caseId": {"S": case.case_id}}, case.event_to_publish)
             return
         self._updated(
             case.case_id,
             UpdateExpression="SET #status = :closed REMOVE eventToPublish",
+            ConditionExpression="eventToPublish = :published",
             ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=values | {":closed": {"S": "closed"}},
-            **condition,
+            ExpressionAttributeValues={":published": {"S": case.event_to_publish}, ":closed": {"S": "closed"}},
         )
 
     def _updated(self, case_id: str, **update: Any) -> bool:

@@ -32,6 +32,18 @@ def written_if(operation: Callable[..., Any], **arguments: Any) -> bool:
     return True
 
 
+def forget_event(client: Any, table: str, key: Item, event_to_publish: str | None) -> None:
+    """Removes an event that the bus has from its row, unless the row keeps another by now. Raises Retryable."""
+    written_if(
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression="REMOVE eventToPublish",
+        ConditionExpression="eventToPublish = :published",
+        ExpressionAttributeValues={":published": {"S": event_to_publish}},
+    )
+
+
 def pages(client: Any, at_most: int | None, **query: Any) -> Iterator[tuple[list[Item], bool]]:
     """The pages of a query, at most so many (None: all), each with whether more follow it. Raises Retryable."""
     start: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from backbone.item_transactions import write_together
-from backbone.table_calls import Item, item_of, pages, text_of, tried, written_if
+from backbone.table_calls import Item, forget_event, item_of, pages, text_of, tried
 from backbone.transaction_changes import FRAUD, PaidTransaction, Refund, Release, Releaser, Standing, Verdict
 
 _READ = (
@@ -63,14 +63,7 @@ class TransactionChangeRows:
 
     def note_published(self, transaction_id: str, event_to_publish: str) -> None:
         """The bus has the event: the row forgets it, unless it keeps another by now."""
-        written_if(
-            self.client.update_item,
-            TableName=self.table,
-            Key=_key(transaction_id),
-            UpdateExpression="REMOVE eventToPublish",
-            ConditionExpression="eventToPublish = :published",
-            ExpressionAttributeValues={":published": {"S": event_to_publish}},
-        )
+        forget_event(self.client, self.table, _key(transaction_id), event_to_publish)
 
     def _update(self, before: PaidTransaction, after: PaidTransaction) -> dict[str, Any]:
         was, becomes = _changing(before), item_of(_changing(after))
